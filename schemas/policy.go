@@ -142,6 +142,7 @@ func (p Policy) IsRequired() bool { return p.Required != nil && *p.Required }
 // RealmPolicy is the policy of a realm and of its capabilities.
 type RealmPolicy struct {
 	Policy
+	StartTimeout Duration          `json:"start_timeout,omitempty" jsonschema:"description=how long this realm may take to start or connect; default limits.start_timeout"`
 	Capabilities map[string]Policy `json:"capabilities,omitempty" jsonschema:"description=capability name to policy"`
 }
 

@@ -19,7 +19,7 @@ import (
 
 // realmName has no dot: a capability is realm.name, split at the first one.
 var (
-	realmName    = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
+	realmName    = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$`)
 	notRealmName = regexp.MustCompile(`[^A-Za-z0-9_-]+`)
 )
 
@@ -29,7 +29,7 @@ func (r *reader) realms(c *Config) {
 		field := schemas.PointerTo("/mcpServers", name)
 		at := r.doc.Locate(field)
 		if !realmName.MatchString(name) {
-			r.failAt(at, "/mcpServers", "realm name %.80q: use 1 to 64 of A-Z a-z 0-9 _ and -, for example %q", name, suggestRealm(name))
+			r.failAt(at, "/mcpServers", "realm name %.80q: use 1 to 64 of A-Z a-z 0-9 _ and -, the first a letter or digit, for example %q", name, suggestRealm(name))
 		}
 		if wrong := checkRealm(c.MCPServers[name]); wrong != "" && r.broken[name] == nil && !c.MCPServers[name].Disabled {
 			r.failAt(at, field, "the realm %s", wrong)
@@ -66,6 +66,9 @@ func (r *reader) check(c *Config) {
 		p := c.Policies.Realms[name]
 		r.policy(field, &p.Policy, realms)
 		r.allowed(field, &p.Policy, secrets)
+		if at := field + "/start_timeout"; r.has(at) && p.StartTimeout == 0 && !r.failed(at) {
+			r.fail(at, "must be longer than 0s; without it limits.start_timeout holds")
+		}
 		for capability, own := range p.Capabilities {
 			at := schemas.PointerTo(field+"/capabilities", capability)
 			r.policy(at, &own, realms)
@@ -81,7 +84,7 @@ func (r *reader) check(c *Config) {
 }
 
 func suggestRealm(name string) string {
-	s := strings.Trim(notRealmName.ReplaceAllString(name, "_"), "_")
+	s := strings.Trim(notRealmName.ReplaceAllString(name, "_"), "_-")
 	if s == "" {
 		return "realm"
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"net/url"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -226,8 +227,19 @@ func checkRealm(r schemas.Realm) string {
 		return `is of type stdio and has no "command"`
 	case r.Type != "" && r.Type != "stdio" && r.URL == "":
 		return fmt.Sprintf(`is of type %s and has no "url"`, r.Type)
-	case r.URL != "" && !strings.HasPrefix(r.URL, "http://") && !strings.HasPrefix(r.URL, "https://"):
+	}
+	if r.URL == "" {
+		return ""
+	}
+	switch u, err := url.Parse(r.URL); { // none of these shows the URL, which may hold a password
+	case err != nil:
+		return `has a "url" that is none`
+	case u.Scheme != "http" && u.Scheme != "https":
 		return `has a "url" that does not begin with http:// or https://`
+	case u.Host == "":
+		return `has a "url" without a host`
+	case u.User != nil:
+		return `has a user or password in its "url": write them as an Authorization header`
 	}
 	return ""
 }

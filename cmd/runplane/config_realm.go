@@ -36,9 +36,9 @@ var realmKeys = map[string]string{
 	"displayName": "", "gallery": "", "icon": "", "iconPath": "", "id": "", "metadata": "", "name": "", "source": "", "title": "", "trust": "",
 	"version": "", "watchPaths": "",
 	"timeout":             "set policies.realms.%[1]s.timeout instead; clients disagree about its unit",
-	"initTimeout":         "limits.start_timeout bounds a realm's start",
-	"startup_timeout_sec": "limits.start_timeout bounds a realm's start",
-	"startup_timeout_ms":  "limits.start_timeout bounds a realm's start",
+	"initTimeout":         "set policies.realms.%[1]s.start_timeout instead",
+	"startup_timeout_sec": "set policies.realms.%[1]s.start_timeout instead",
+	"startup_timeout_ms":  "set policies.realms.%[1]s.start_timeout instead",
 	"tool_timeout_sec":    "set policies.realms.%[1]s.timeout instead",
 	"disabledTools":       "all tools of the realm stay callable",
 	"excludeTools":        "all tools of the realm stay callable",
@@ -233,7 +233,8 @@ func (r *reader) setAside() {
 			r.broken = map[string]*schemas.Error{}
 		}
 		r.broken[name] = schemas.Errorf(schemas.CodeUnavailable, "realm %q cannot be used: %s:%s", name, r.file, why).
-			WithHint("correct its entry in mcpServers, or set the variable that it names; the other realms work").WithField(schemas.Dotted(p.field))
+			WithHint("correct its entry in mcpServers, or set the variable that it names; the other realms work").WithField(schemas.Dotted(p.field)).
+			With(func(e *schemas.Error) { e.Retryable = false })
 		if v := r.doc.Find(schemas.PointerTo("/mcpServers", name)); v != nil {
 			off := v.Kind == '{' && v.Get("disabled") != nil && v.Get("disabled").Kind == 't'
 			if *v = v.As('{', "{}"); off {

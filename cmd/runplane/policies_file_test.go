@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/runplane/runplane/runtime/realm"
 	"github.com/runplane/runplane/schemas"
 )
 
@@ -160,4 +161,42 @@ func TestPoliciesFileIsReloaded(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Whatever is wrong with a realm's name or url is found when the file is read, so that the realm alone is broken.
+func TestNoEntryEndsTheStart(t *testing.T) {
+	for _, entry := range []string{
+		`"_x": {"command": "x"}`, `"-": {"command": "x"}`, `"": {"command": "x"}`, `"x": {"url": "https://ada:hunter2@h/mcp"}`, `"x": {"url": "http:///mcp"}`,
+		`"x": {"url": "http://h:port/hunter2"}`, `"x": {"url": "hunter2"}`, `"x": {"url": "ftp://h"}`, `"x": {"url": "http://%zz"}`, `"x": {"type": "http", "command": "x"}`,
+		`"x": {"type": "sse", "url": ""}`, `"x": {"type": "pipe", "command": "x"}`, `"x": {"command": 7, "url": []}`, `"x": []`, `"x": null`, `"x": {"command": ""}`,
+	} {
+		c := clientFile("/a.json", `{"mcpServers": {"fine": {"command": "y"}, `+entry+`}}`).mustLoad(t)
+		if _, err := realm.New(realm.Config{Realms: c.MCPServers}); err != nil {
+			t.Errorf("%s: %v", entry, err)
+		}
+		if c.MCPServers["fine"].Command != "y" {
+			t.Errorf("%s: the other realm is %+v", entry, c.MCPServers["fine"])
+		}
+		if e, broken := brokenRealm(c); broken && (strings.Contains(e.Error(), "hunter2") || e.Hint == "" || e.Retryable) {
+			t.Errorf("%s: %+v", entry, e)
+		}
+	}
+}
+
+func TestStartTimeoutIsOfARealm(t *testing.T) {
+	const servers = "mcpServers: {a: {command: x}}\n"
+	c := yamlFile(servers + "policies: {realms: {a: {start_timeout: 5m}}}\n").mustLoad(t)
+	if got := c.Policies.Realms["a"].StartTimeout; got != schemas.Duration(5*time.Minute) {
+		t.Errorf("it is %s", got)
+	}
+	for text, want := range map[string]string{
+		"policies: {realms: {a: {start_timeout: 0s}}}\n":                      "policies.realms.a.start_timeout: must be longer than 0s",
+		"policies: {realms: {a: {start_timeout: 5}}}\n":                       "a duration needs a unit",
+		"policies: {default: {start_timeout: 5s}}\n":                          `unknown key "start_timeout"`,
+		"policies: {realms: {a: {capabilities: {b: {start_timeout: 5s}}}}}\n": `unknown key "start_timeout"`,
+	} {
+		if _, err := yamlFile(servers + text).load(t); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %s", text, err, want)
+		}
+	}
 }

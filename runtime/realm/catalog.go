@@ -35,7 +35,7 @@ func (p *Pool) Catalog(ctx context.Context, realms []string) *Catalog {
 			continue // Tools returns the error
 		}
 		wg.Go(func() {
-			l, err := r.waitListing(ctx, r.limits.StartTimeout+r.limits.ListTimeout)
+			l, err := r.waitListing(ctx, r.startTimeout()+r.limits.ListTimeout)
 			mu.Lock()
 			defer mu.Unlock()
 			if c.errors[name] = err; l != nil {

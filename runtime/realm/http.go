@@ -50,7 +50,7 @@ func (d *dialer) newHTTPTransport(asked func(id json.RawMessage, method string))
 		guard.asked = asked
 		tr, err = transport.NewSSE(spec.URL,
 			transport.WithHTTPClient(client), transport.WithHeaders(spec.Headers), transport.WithSSELogger(logger),
-			transport.WithEndpointTimeout(limits.StartTimeout), transport.WithResponseTimeout(math.MaxInt64))
+			transport.WithEndpointTimeout(math.MaxInt64), transport.WithResponseTimeout(math.MaxInt64))
 	default:
 		tr, err = transport.NewStreamableHTTP(spec.URL,
 			transport.WithHTTPBasicClient(client), transport.WithHTTPHeaders(spec.Headers), transport.WithHTTPLogger(logger),

@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"math/rand/v2"
-	"net/url"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -122,7 +121,7 @@ func (r *realm) start(ctx context.Context) (*conn, error) {
 	r.update(func() { r.state = schemas.RealmStarting })
 	began := time.Now()
 	tooSlow := r.tooSlow()
-	dialling, cancel := context.WithTimeoutCause(ctx, r.limits.StartTimeout, tooSlow)
+	dialling, cancel := context.WithTimeoutCause(ctx, r.startTimeout(), tooSlow)
 	defer cancel()
 	cn, err := r.dialer.dial(dialling)
 
@@ -155,27 +154,6 @@ func (r *realm) start(ctx context.Context) (*conn, error) {
 		r.log.Info("realm is ready", "server", cn.server, "protocol", cn.version, "duration", time.Since(began).Round(time.Millisecond))
 	}
 	return cn, err
-}
-
-// tooSlow is the error of a start that takes longer than it may.
-func (r *realm) tooSlow() *schemas.Error {
-	const advice = "limits.start_timeout is how long it may take (now %s)"
-	if r.kind != transportStdio {
-		return schemas.Errorf(schemas.CodeUnavailable, "realm %q did not finish its start within %s: %s did not answer", r.name, r.limits.StartTimeout, placeOf(r.spec.URL)).
-			WithHint("check mcpServers.%s.url and whether its server runs; "+advice, r.name, r.limits.StartTimeout)
-	}
-	return schemas.Errorf(schemas.CodeUnavailable, "realm %q did not finish its start within %s", r.name, r.limits.StartTimeout).
-		WithHint("it may still be installing, or wait for something: run its command by hand once; "+advice+"; behind a proxy set HTTPS_PROXY, "+
-			"or NODE_EXTRA_CA_CERTS, for this program, which hands them on", r.limits.StartTimeout)
-}
-
-// placeOf is a URL without what may be a secret in it.
-func placeOf(raw string) string {
-	u, err := url.Parse(raw)
-	if err != nil {
-		return "its url"
-	}
-	return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String()
 }
 
 // setBroken records a failure. The caller holds r.mu.
