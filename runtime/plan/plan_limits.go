@@ -12,7 +12,7 @@ import (
 // What follows is about the budget of a plan, limits: {calls, time, bytes} with on_limit.
 
 const (
-	sayLimits = "a plan bounds itself by limits: {calls: 100, time: 1h, bytes: 10000000}; calls are those of capabilities, with their retries, and " +
+	sayLimits = "a plan bounds itself by limits: {calls: 100}, with time and bytes beside calls; calls are those of capabilities, with their retries, and " +
 		"tokens and costs are counted by nobody"
 	sayLimitsOfNode = "limits bound the whole plan, and stand beside nodes; retry: {max_attempts: 3} bounds the attempts of a node, max_items its items"
 	sayOnLimit      = "on_limit is suspend, which resume_execution continues, or fail, which ends the execution"
@@ -22,10 +22,13 @@ const (
 func (d *decoder) planLimits(to **schemas.PlanLimits, v *document.Tree, at string) {
 	*to = new(schemas.PlanLimits)
 	if v.Kind != '{' {
-		d.wrong(v, at, "an object such as {calls: 100, time: 1h}")
+		d.wrong(v, at, "an object of calls, time and bytes, such as {calls: 100}")
 		return
 	}
-	d.fields(*to, v, at, "limits")
+	before := d.out.errors
+	if d.fields(*to, v, at, "limits"); **to == (schemas.PlanLimits{}) && d.out.errors == before {
+		d.out.errorf(codeMissingField, at, "limits has none of calls, time and bytes: write one of them, as in limits: {calls: 100}, or remove limits")
+	}
 }
 
 // limitNumber reads calls or bytes, of which at least one is allowed.
@@ -59,11 +62,7 @@ func (c *compiler) limits() {
 		}
 	}
 	if l := p.Limits; l != nil {
-		at := c.base + "/limits"
-		c.durationOf(at, "time", l.Time)
-		if *l == (schemas.PlanLimits{}) && c.out.errors == 0 {
-			c.out.errorf(codeMissingField, at, "limits has none of calls, time and bytes: write one of them, as in limits: {calls: 100}, or remove limits")
-		}
+		c.durationOf(c.base+"/limits", "time", l.Time)
 	}
 }
 
