@@ -304,6 +304,7 @@ func startsSelf(spec schemas.Realm) bool {
 		word, _, _ = strings.Cut(word, ":")
 		return strings.EqualFold(strings.TrimSuffix(word, ".exe"), self)
 	}
+	spec.Command, spec.Args = unwrapped(spec.Command, spec.Args)
 	if is(spec.Command) {
 		return true
 	}
@@ -337,6 +338,36 @@ func startsSelf(spec schemas.Realm) bool {
 		}
 	}
 	return false
+}
+
+// unwrapped is the command that env, cmd /c or a shell's -c starts, where it is one command alone.
+func unwrapped(command string, args []string) (string, []string) {
+	for range 3 { // one within another
+		words := args
+		switch strings.TrimSuffix(path.Base(filepath.ToSlash(command)), ".exe") {
+		case "env":
+			for len(words) > 0 && (strings.HasPrefix(words[0], "-") || strings.Contains(words[0], "=")) {
+				words = words[1:]
+			}
+		case "cmd":
+			if len(words) == 0 || !strings.EqualFold(words[0], "/c") {
+				return command, args
+			}
+			words = words[1:]
+		case "sh", "bash", "zsh", "dash":
+			if len(words) != 2 || words[0] != "-c" && words[0] != "-lc" || strings.ContainsAny(words[1], ";|&<>()`") {
+				return command, args
+			}
+			words = strings.Fields(strings.TrimPrefix(strings.TrimSpace(words[1]), "exec "))
+		default:
+			return command, args
+		}
+		if len(words) == 0 {
+			return command, args
+		}
+		command, args = words[0], words[1:]
+	}
+	return command, args
 }
 
 // sameAddress reports whether a URL leads to an address of this machine that is served.
