@@ -123,7 +123,7 @@ func with(document any, pointer, value string) string {
 }
 
 // internals are texts of libraries, which say nothing to a model.
-var internals = regexp.MustCompile(`json: |cannot unmarshal|Go (value|struct|type)|strconv\.|parsing time|time: (invalid|unknown|missing|bad) |` +
+var internals = regexp.MustCompile(`json: |cannot unmarshal|Go (value|struct|type)|strconv\.|parsing time|(^|[^./\w])time: |` +
 	`unexpected (EOF|end of JSON)|invalid character|runtime error|nil pointer|goroutine |reflect[.:]|%!|` +
 	`context (canceled|deadline)|yaml: |regexp: |\*schemas\.|` +
 	`interface \{|map\[string\]|schema:tool`)

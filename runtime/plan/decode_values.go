@@ -141,8 +141,16 @@ func (d *decoder) number(to *float64, v *document.Tree, at string) {
 	*to = n
 }
 
+// durationName is the name of a duration in messages. One that is called time would read as the error of a library.
+func durationName(at string) string {
+	if name := lastPart(at); name != "time" {
+		return name
+	}
+	return "limits.time"
+}
+
 func (d *decoder) duration(to *schemas.Duration, v *document.Tree, at string) {
-	name := lastPart(at)
+	name := durationName(at)
 	switch v.Kind {
 	case '0':
 		d.withoutUnit(at, v.Raw)

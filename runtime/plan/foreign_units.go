@@ -143,7 +143,7 @@ func unitOf(at, number string) (unit, say string) {
 
 // withoutUnit reports a number where a duration is wanted, and returns what stands in its place meanwhile.
 func (d *decoder) withoutUnit(at, number string) string {
-	name := lastPart(at)
+	name := durationName(at)
 	unit, say := unitOf(at, number)
 	if unit == "" {
 		d.out.errorf(codeInvalidDuration, at, "%s needs a unit: write %s instead of %s", name, say, number)
