@@ -288,8 +288,9 @@ func TestProbesKeepTheLastSuccessFresh(t *testing.T) {
 			p := run(t, Config{Realms: realms("r", server(tt.realm)), Limits: limits, Policies: policies})
 			mustInvoke(t, p, "r", "echo", `{}`)
 			at := time.Now()
-			eventually(t, "a probe succeeds", func() bool { h := health(p, "r"); return h.LastSuccess.After(at) })
-			if h := health(p, "r"); h.Error != nil || h.Protocol != tt.protocol {
+			// On a busy machine a probe may have no answer within its 10 ms; a later one has.
+			eventually(t, "a probe succeeds", func() bool { h := health(p, "r"); return h.LastSuccess.After(at) && h.Error == nil })
+			if h := health(p, "r"); h.Protocol != tt.protocol {
 				t.Errorf("the health is %+v", h)
 			}
 		})
