@@ -45,12 +45,12 @@ func (r *reader) adopt(path string) {
 		}
 	}
 	root.Put("mcpServers", found)
-	r.rename(root.Get("mcpServers"))
 	for _, name := range off {
 		if v := root.Get("mcpServers").Get(name); v != nil && v.Kind == '{' {
 			v.Put("disabled", v.As('t', "true"))
 		}
 	}
+	r.rename(root.Get("mcpServers"))
 }
 
 // serversOf finds the servers in a client's file, and the key that has them; nil: it is none.
@@ -75,7 +75,7 @@ func serversOf(root *document.Tree) (key string, servers *document.Tree) {
 		{"extensions"},                     // Goose
 		{"mcp"},                            // opencode
 	} {
-		if t := at(path...); t != nil && (path[0] == "mcpServers" || holdsServers(t)) {
+		if t := at(path...); t != nil && (path[0] == "mcpServers" && (len(t.Items) > 0 || root.Get("servers") == nil) || path[0] != "mcpServers" && holdsServers(t)) {
 			return path[0], t
 		}
 	}
@@ -100,14 +100,23 @@ func isServer(t *document.Tree) bool {
 // named turns a list of servers with names into a map.
 func (r *reader) named(list document.Tree) document.Tree {
 	servers := list.As('{', "{}")
+	given := map[string]bool{}
+	for i := range list.Items {
+		if v := list.Items[i].Get("name"); v != nil && v.Kind == '"' {
+			given[v.Text()] = true
+		}
+	}
 	for i := range list.Items {
 		v := &list.Items[i]
 		name := fmt.Sprintf("server_%d", i+1)
-		if given := v.Get("name"); given != nil && given.Kind == '"' && given.Text() != "" {
-			name = given.Text()
+		if own := v.Get("name"); own != nil && own.Kind == '"' && own.Text() != "" {
+			name = own.Text()
 		}
-		for k := 2; servers.Get(name) != nil; k++ {
-			name = fmt.Sprintf("%s_%d", strings.TrimSuffix(name, fmt.Sprintf("_%d", k-1)), k)
+		if first := name; servers.Get(name) != nil {
+			for k := 2; servers.Get(name) != nil || given[name]; k++ {
+				name = fmt.Sprintf("%s_%d", first, k)
+			}
+			r.warnings = append(r.warnings, fmt.Sprintf("the second realm %.80q is named %q here", first, name))
 		}
 		servers.Names, servers.Items = append(servers.Names, name), append(servers.Items, *v)
 	}

@@ -20,6 +20,8 @@ type expander struct {
 
 var (
 	reference = regexp.MustCompile(`\$?\$\{[^}]*\}`)
+	// referenceName is what stands in the ${…} of clients.
+	referenceName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_.:/-]*$`)
 	// variable is Claude Code's form: NAME or NAME:-default.
 	variable = regexp.MustCompile(`^([A-Za-z_][A-Za-z0-9_]*)(?::-(.*))?$`)
 )
@@ -68,6 +70,9 @@ func (e *expander) realm(text string) (string, []error) {
 				return "${" + name + "}", nil
 			}
 			return e.variable(name)
+		}
+		if !referenceName.MatchString(name) { // it may be a part of a password
+			return "", errors.New("${…} with something other than a name: write ${env:NAME}, or $${ for a literal ${")
 		}
 		return "", fmt.Errorf("${%s} is unknown: write ${env:NAME}, or $${ for a literal ${", name)
 	})

@@ -267,7 +267,7 @@ func (r *reader) text(t *document.Tree, at string, w wanted) {
 		if inRealm(at) {
 			replace = r.expand.realm
 		}
-		if strings.Contains(at, "/env/") { // no variable of env is made of another one
+		if partOf(at) == "env" { // no variable of env is made of another one
 			plain := *r.expand
 			plain.own = nil
 			replace = plain.realm

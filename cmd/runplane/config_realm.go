@@ -2,11 +2,6 @@ package main
 
 import (
 	"fmt"
-	"maps"
-	"net"
-	"net/url"
-	"path"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -79,13 +74,17 @@ func (r *reader) realm(t *document.Tree, at string) {
 				if name == "path" {
 					name = "command"
 				}
-				if t.Get(name) == nil {
-					t.Names, t.Items = append(t.Names, name), append(t.Items, inner.Items[i])
+				if t.Get(name) != nil {
+					r.failAt(r.doc.Position(&inner.Items[i]), at, "gives %q twice: keep one", name)
+					continue
 				}
+				t.Names, t.Items = append(t.Names, name), append(t.Items, inner.Items[i])
 			}
 		}
 	}
-	if v := t.Get("requestInit"); v != nil && v.Kind == '{' && v.Get("headers") != nil && t.Get("headers") == nil {
+	if v := t.Get("requestInit"); v != nil && v.Kind == '{' && v.Get("headers") != nil && t.Get("headers") != nil {
+		r.failAt(r.doc.Position(v), at, "gives headers twice: keep one")
+	} else if v != nil && v.Kind == '{' && v.Get("headers") != nil {
 		headers := *v.Get("headers")
 		if v.Drop("headers"); len(v.Names) == 0 {
 			t.Drop("requestInit")
@@ -120,8 +119,11 @@ func (r *reader) realm(t *document.Tree, at string) {
 		}
 		is := v.Kind == 't' || v.Kind == '"' && strings.EqualFold(v.Text(), "true")
 		isNot := v.Kind == 'f' || v.Kind == '"' && strings.EqualFold(v.Text(), "false")
-		if is || isNot {
+		switch {
+		case is || isNot:
 			t.Drop(name)
+		case v.Kind != 'n':
+			r.failAt(r.doc.Position(v), at, "%s must be true or false", name)
 		}
 		return off && is || !off && isNot
 	}
@@ -143,7 +145,7 @@ func (r *reader) tokenVariables(t *document.Tree) {
 		if t.Get("headers") == nil {
 			t.Names, t.Items = append(t.Names, "headers"), append(t.Items, at.As('{', "{}"))
 		}
-		if h := t.Get("headers"); h.Kind == '{' && h.Get(header) == nil {
+		if h := t.Get("headers"); h.Kind == '{' && !slices.ContainsFunc(h.Names, func(name string) bool { return strings.EqualFold(name, header) }) {
 			h.Put(header, at.As('"', document.Quote(value)))
 		}
 	}
@@ -179,6 +181,9 @@ func (r *reader) commandList(t *document.Tree) {
 		}
 	default:
 		return
+	}
+	if more := t.Get("args"); more != nil && more.Kind != '[' && more.Kind != 'n' {
+		return // the schema says what is wrong with it
 	}
 	args := v.As('[', "[]")
 	args.Items = slices.Clone(words[1:])
@@ -246,136 +251,59 @@ func (r *reader) setAside() {
 }
 
 // asClientsDo expands what some clients expand beside ${…}: a leading ~, opencode's {env:NAME}, and $NAME where it is all of a value or
-// ends it. before is the text as it was written, after what ${…} made of it.
+// ends it. before is the text as it was written, after what ${…} made of it; nothing that was expanded is expanded again. No text of a
+// value stands in a warning: it may be a password with a $ in it.
 func (r *reader) asClientsDo(t *document.Tree, before, after, at string) string {
-	if rest, ok := strings.CutPrefix(after, "~"); ok && r.expand.home != "" && (rest == "" || rest[0] == '/') && !strings.Contains(at, "/env/") {
-		after = r.expand.home + rest
-	}
-	if !r.client || strings.Contains(before, "${") {
+	part := partOf(at)
+	if after != before {
+		if rest, ok := strings.CutPrefix(before, "~/"); ok && part != "env" && part != "headers" && r.expand.home != "" {
+			return r.expand.home + "/" + strings.TrimPrefix(after, before[:len(before)-len(rest)])
+		}
 		return after
 	}
-	place := schemas.Dotted(at)
-	after = braced.ReplaceAllStringFunc(after, func(ref string) string {
-		name := ref[len("{env:") : len(ref)-1]
+	if rest, ok := strings.CutPrefix(before, "~"); ok && r.expand.home != "" && (rest == "" || rest[0] == '/') && part != "env" && part != "headers" {
+		return r.expand.home + rest
+	}
+	if !r.client {
+		return before
+	}
+	expand := func(name string) string {
 		value, ok := r.expand.env(name)
 		if !ok {
 			r.failAt(r.doc.Position(t), at, "environment variable %s is not set", name)
 		}
 		r.expand.used[name] = value
 		return value
-	})
-	m := trailing.FindStringSubmatchIndex(after)
-	if m == nil || strings.Contains(at, "/args/") && m[2] > 0 && after[m[2]-1] != '=' {
+	}
+	if after = braced.ReplaceAllStringFunc(before, func(ref string) string { return expand(ref[len("{env:") : len(ref)-1]) }); after != before {
 		return after
 	}
-	name := after[m[4]:m[5]]
-	value, ok := r.expand.env(name)
-	if !ok {
-		r.warnings = append(r.warnings, fmt.Sprintf("%s: $%s is handed on as it stands, because %s is not set; ${env:%s} would be its value", place, name, name, name))
-		return after
+	m := trailing.FindStringSubmatchIndex(before)
+	if m == nil || part == "args" && m[2] > 0 && before[m[2]-1] != '=' {
+		return before
 	}
-	r.expand.used[name] = value
-	return after[:m[2]] + value
+	if name := before[m[4]:m[5]]; r.isSet(name) {
+		return before[:m[2]] + expand(name)
+	}
+	r.warnings = append(r.warnings, schemas.Dotted(at)+" ends with $ and a name that no variable has: it is handed on as it stands; a variable's value is ${env:NAME}")
+	return before
+}
+
+// partOf is the key of a realm that a JSON pointer leads into, such as env.
+func partOf(at string) string {
+	parts := slices.Collect(schemas.PointerParts(at))
+	if len(parts) < 3 {
+		return ""
+	}
+	return parts[2]
+}
+
+func (r *reader) isSet(name string) bool {
+	_, ok := r.expand.env(name)
+	return ok
 }
 
 var (
 	braced   = regexp.MustCompile(`\{env:[A-Za-z_][A-Za-z0-9_]*\}`)
 	trailing = regexp.MustCompile(`(?:^|[\s=])(\$([A-Z_][A-Z0-9_]*))$`)
 )
-
-// skipSelf switches off the realms that would start this program again, or connect to it.
-func (c *Config) skipSelf() {
-	for _, name := range slices.Sorted(maps.Keys(c.MCPServers)) {
-		spec := c.MCPServers[name]
-		if !spec.Disabled && spec.Broken == nil && (startsSelf(spec) || c.HTTP != "" && sameAddress(spec.URL, c.HTTP)) {
-			spec.Disabled = true
-			c.MCPServers[name] = spec
-			c.Warnings = append(c.Warnings, fmt.Sprintf("mcpServers.%s is Runplane itself and is skipped", name))
-		}
-	}
-}
-
-// startsSelf reports whether an entry starts this program: by its name, or by a runner of packages whose package it is.
-func startsSelf(spec schemas.Realm) bool {
-	const self = "runplane"
-	is := func(word string) bool {
-		word = path.Base(filepath.ToSlash(word))
-		word, _, _ = strings.Cut(word, "@")
-		word, _, _ = strings.Cut(word, ":")
-		return strings.EqualFold(strings.TrimSuffix(word, ".exe"), self)
-	}
-	spec.Command, spec.Args = unwrapped(spec.Command, spec.Args)
-	if is(spec.Command) {
-		return true
-	}
-	var words []string // without flags
-	for _, arg := range spec.Args {
-		if !strings.HasPrefix(arg, "-") {
-			words = append(words, arg)
-		}
-	}
-	first := func(verbs ...string) bool {
-		if len(verbs) > 0 {
-			if len(words) == 0 || !slices.Contains(verbs, words[0]) {
-				return false
-			}
-			words = words[1:]
-		}
-		return len(words) > 0 && is(words[0])
-	}
-	switch strings.TrimSuffix(path.Base(filepath.ToSlash(spec.Command)), ".exe") {
-	case "npx", "bunx", "pnpx", "uvx":
-		return first()
-	case "npm", "pnpm", "yarn", "bun":
-		return first("exec", "x", "dlx")
-	case "go":
-		return first("run")
-	case "docker", "podman", "nerdctl":
-		for i, word := range words {
-			if is(word) && (i == len(words)-1 || words[i+1] == "serve") {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-// unwrapped is the command that env, cmd /c or a shell's -c starts, where it is one command alone.
-func unwrapped(command string, args []string) (string, []string) {
-	for range 3 { // one within another
-		words := args
-		switch strings.TrimSuffix(path.Base(filepath.ToSlash(command)), ".exe") {
-		case "env":
-			for len(words) > 0 && (strings.HasPrefix(words[0], "-") || strings.Contains(words[0], "=")) {
-				words = words[1:]
-			}
-		case "cmd":
-			if len(words) == 0 || !strings.EqualFold(words[0], "/c") {
-				return command, args
-			}
-			words = words[1:]
-		case "sh", "bash", "zsh", "dash":
-			if len(words) != 2 || words[0] != "-c" && words[0] != "-lc" || strings.ContainsAny(words[1], ";|&<>()`") {
-				return command, args
-			}
-			words = strings.Fields(strings.TrimPrefix(strings.TrimSpace(words[1]), "exec "))
-		default:
-			return command, args
-		}
-		if len(words) == 0 {
-			return command, args
-		}
-		command, args = words[0], words[1:]
-	}
-	return command, args
-}
-
-// sameAddress reports whether a URL leads to an address of this machine that is served.
-func sameAddress(raw, address string) bool {
-	u, err := url.Parse(raw)
-	if err != nil || u.Host == "" {
-		return false
-	}
-	_, port, err := net.SplitHostPort(address)
-	return err == nil && u.Port() == port && port != "0" && slices.Contains([]string{"localhost", "127.0.0.1", "::1"}, u.Hostname())
-}

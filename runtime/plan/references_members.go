@@ -11,10 +11,10 @@ import (
 // Members of a node, and facts of a run, that have other names in other languages.
 
 // failureWords are what other languages call the errors of a list or of rounds.
-var failureWords = []string{"failures", "failed", "failed_items", "item_errors", "exceptions", "errored"}
+var failureWords = []string{"failures", "item_errors", "exceptions"}
 
 // eventWords are what other languages call the data of an event, which is the output of the node that waits for it.
-var eventWords = []string{"payload", "event", "event_data", "signal", "data", "body", "message"}
+var eventWords = []string{"payload", "event_data"}
 
 // otherMember reads steps after the id of a node whose first is another language's word for a member of ours that is not output, or for the whole
 // of output; empty: it is none.

@@ -313,12 +313,13 @@ func TestErrorsThatSpeakOfASession(t *testing.T) {
 		want  bool
 	}{
 		{-32600, "Session not found", true},
-		{-32000, "Bad Request: No valid session ID provided", true},
+		{-32600, "Bad Request: No valid session ID provided", true},
 		{-32001, "Session has expired", true},
-		{-32000, "Invalid session ID", true},
+		{-32001, "Invalid session ID", true},
+		{-32000, "Session expired", false}, // a tool may have that error
 		{-32600, "Invalid or expired session", true},
 		{-32600, "Unknown session", true},
-		{-32000, "Session terminated", true},
+		{-32600, "Session terminated", true},
 		{-32600, "MCP server is not initialized", true},
 		{-32603, "Session not found", false},
 		{-32000, "Session not found: browser 5 was closed", false},
@@ -327,7 +328,7 @@ func TestErrorsThatSpeakOfASession(t *testing.T) {
 		{-32000, "quota of this session exceeded", false},
 		{-32000, "session limit reached", false},
 	} {
-		if got := forgetsSession(&mcp.JSONRPCErrorDetails{Code: tt.code, Message: tt.words}); got != tt.want {
+		if got := forgetsSession(&mcp.JSONRPCErrorDetails{Code: tt.code, Message: tt.words}, false); got != tt.want {
 			t.Errorf("%d %q: got %v", tt.code, tt.words, got)
 		}
 	}
@@ -380,6 +381,26 @@ func TestRedirectsWithinTheOriginKeepThePost(t *testing.T) {
 			t.Errorf("%d, which is for good, was followed %d times", status, n)
 		}
 		ts.Close()
+	}
+	// A call that is answered with a redirect may have been made: it is not made again.
+	s := &legacyScript{refuse: 404}
+	var calls atomic.Int64
+	done := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		if bytes.Contains(body, []byte(`"tools/call"`)) {
+			calls.Add(1)
+			http.Redirect(w, r, "/result", http.StatusFound)
+			return
+		}
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		s.ServeHTTP(w, r)
+	}))
+	defer done.Close()
+	led := run(t, Config{Realms: realms("r", schemas.Realm{URL: done.URL})})
+	_, err := invoke(t, led, "r", "go", `{}`)
+	wantError(t, err, schemas.CodeUnavailable, schemas.Unknown, "redirect")
+	if n := calls.Load(); n != 1 {
+		t.Errorf("the call was made %d times", n)
 	}
 	circle := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/", http.StatusFound) }))
 	defer circle.Close()

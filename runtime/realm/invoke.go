@@ -236,7 +236,7 @@ func (c *conn) request(ctx context.Context, id int64, method string, params json
 	}
 	send, x := ctx, (*exchange)(nil)
 	if c.kind != transportStdio {
-		x = &exchange{id: id}
+		x = &exchange{id: id, call: method == string(mcp.MethodToolsCall)}
 		send = context.WithValue(ctx, exchangeKey{}, x)
 	}
 	request := transport.JSONRPCRequest{
@@ -269,8 +269,6 @@ func (c *conn) request(ctx context.Context, id int64, method string, params json
 		f.err = errNoResult // an answer to something else
 	case err == nil && response.Error == nil && f.status < 400:
 		return response.Result, nil
-	case err == nil && response.Error != nil && c.kind == transportHTTP && c.tr.GetSessionId() != "" && forgetsSession(response.Error):
-		f.err, f.status = errSessionLost, 0
 	case err == nil && response.Error != nil:
 		f.rpc = response.Error
 	case err == nil:
@@ -301,13 +299,9 @@ func (c *conn) request(ctx context.Context, id int64, method string, params json
 }
 
 // forgetsSession reports whether an error says that the server does not know the session, and nothing else: it did not look at the
-// request. An error of a tool that speaks of a session of its own has another code or says more.
-func forgetsSession(e *mcp.JSONRPCErrorDetails) bool {
-	switch e.Code {
-	case mcp.INVALID_REQUEST, -32000, -32001:
-		return sessionUnknown.MatchString(e.Message)
-	}
-	return false
+// request. An error of a tool that speaks of a session of its own has another code or says more, and it names the request.
+func forgetsSession(e *mcp.JSONRPCErrorDetails, ofNoRequest bool) bool {
+	return (e.Code == mcp.INVALID_REQUEST || e.Code == -32001 || e.Code == -32000 && ofNoRequest) && sessionUnknown.MatchString(e.Message)
 }
 
 var sessionUnknown = regexp.MustCompile(`(?i)^\W*(?:(?:bad request|not found|error|invalid request|invalid)\W+)*(?:` +

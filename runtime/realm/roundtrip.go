@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"mime"
 	"net/http"
@@ -22,6 +23,7 @@ import (
 // request's ctx. Other requests for it, such as the GET that resumes its stream, are not recorded.
 type exchange struct {
 	id         int64        // of the request, repeated in its answer
+	call       bool         // it is tools/call
 	sent       atomic.Bool  // the headers were sent
 	status     atomic.Int32 // of the response; 0: there was none
 	retryAfter atomic.Int64 // seconds
@@ -39,7 +41,7 @@ var errTooLarge = errors.New("the response is larger than the limit")
 type roundTripper struct {
 	next    http.RoundTripper
 	origin  *url.URL                // the only host that requests are sent to
-	moved   atomic.Pointer[url.URL] // where the origin said that it has moved for good; nil: nowhere
+	moved   atomic.Pointer[url.URL] // where the origin leads; nil: nowhere else
 	limit   int
 	unasked *throttle                               // of the event streams together; nil: none
 	asked   func(id json.RawMessage, method string) // called with each request of the realm on an SSE stream, if not nil
@@ -80,7 +82,7 @@ func (t *roundTripper) RoundTrip(req *http.Request) (*http.Response, error) {
 			WroteHeaders: func() { x.sent.Store(true) },
 		}))
 	}
-	res, err := t.follow(req)
+	res, err := t.follow(req, x != nil && x.call)
 	if err != nil {
 		return nil, err
 	}
@@ -101,37 +103,35 @@ func (t *roundTripper) RoundTrip(req *http.Request) (*http.Response, error) {
 }
 
 // follow sends a POST again to where a redirect within the realm's origin leads, as a proxy that adds a slash does. net/http would make a
-// GET of it.
-func (t *roundTripper) follow(req *http.Request) (*http.Response, error) {
-	if to := t.moved.Load(); to != nil && req.Method == http.MethodPost && *req.URL == *t.origin {
+// GET of it. 301 and 302 may also mean that a call has been made and where its result is: for a call they are an error. A call goes to where
+// the handshake was led.
+func (t *roundTripper) follow(req *http.Request, call bool) (*http.Response, error) {
+	if to := t.moved.Load(); to != nil && *req.URL == *t.origin {
 		req = at(req, to)
 	}
 	for hops := 0; ; hops++ {
 		res, err := t.next.RoundTrip(req)
-		if err != nil || req.Method != http.MethodPost || req.GetBody == nil || hops == maxRedirects {
+		if err != nil || req.Method != http.MethodPost {
 			return res, err
 		}
-		switch res.StatusCode {
-		case http.StatusMovedPermanently, http.StatusFound, http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
-		default:
+		keeps := res.StatusCode == http.StatusTemporaryRedirect || res.StatusCode == http.StatusPermanentRedirect
+		if !keeps && res.StatusCode != http.StatusMovedPermanently && res.StatusCode != http.StatusFound {
 			return res, nil
 		}
 		to, err := res.Location()
-		if err != nil {
-			return res, nil //nolint:nilerr // the status is the answer
-		}
-		if to.Host != t.origin.Host || to.Scheme != t.origin.Scheme {
-			_ = res.Body.Close()
+		_ = res.Body.Close()
+		switch {
+		case err != nil || req.GetBody == nil || hops == maxRedirects || call && !keeps:
+			return nil, fmt.Errorf("the server answers with a redirect (HTTP %d)", res.StatusCode)
+		case to.Host != t.origin.Host || to.Scheme != t.origin.Scheme:
 			return nil, errRedirect{req.URL.Scheme + "://" + req.URL.Host, to.Scheme + "://" + to.Host}
 		}
-		permanent := res.StatusCode == http.StatusMovedPermanently || res.StatusCode == http.StatusPermanentRedirect
-		if permanent && *req.URL == *t.origin {
-			t.moved.Store(to)
-		}
-		_ = res.Body.Close()
 		again := at(req, to)
 		if again.Body, err = req.GetBody(); err != nil {
 			return nil, err
+		}
+		if *req.URL == *t.origin && !call {
+			t.moved.Store(to)
 		}
 		req = again
 	}
@@ -179,7 +179,8 @@ const maxRefusal = 4 << 10
 // refusesSession reports whether a body is an error that says that the session is not known.
 func refusesSession(body []byte) bool {
 	var m message
-	return bytes.Contains(body, []byte(`"error"`)) && json.Unmarshal(body, &m) == nil && m.Error != nil && forgetsSession(m.Error)
+	return bytes.Contains(body, []byte(`"error"`)) && json.Unmarshal(body, &m) == nil && m.Error != nil &&
+		forgetsSession(m.Error, len(m.ID) == 0 || string(m.ID) == "null")
 }
 
 // lostSession is in the body of a 400 of a server that does not know the session.

@@ -1,31 +1,47 @@
 package realm
 
-import "bytes"
+import (
+	"bytes"
+	"encoding/json"
+	"strconv"
+	"strings"
+
+	"github.com/runplane/runplane/schemas"
+)
 
 // byteOrderMark may stand at the begin of a text.
 const byteOrderMark = "\uFEFF"
 
-// within dispatches a message that does not begin its line, and reports whether there was one, and what stood before it besides blanks and
-// marks: words that a library printed without a line end, or escapes of a terminal.
+// maxBefore is how much may stand before a message on its line.
+const maxBefore = 4 << 10
+
+// within dispatches a message that does not begin its line, and reports whether there was one, and what stood before it besides blanks, marks
+// and escapes of a terminal. Behind words, which a library printed without a line end, there is a message only if it is the answer to the
+// one request that waits: a log that repeats what the realm reads, or what somebody wrote into an argument, is none.
 func (p *pipe) within(line []byte) (message bool, before string) {
-	if line[0] == '{' {
+	at := bytes.IndexByte(line, '{')
+	if at <= 0 || at > maxBefore {
 		return false, ""
 	}
-	for from, tries := 0, 0; tries < maxBraces; tries++ {
-		at := bytes.IndexByte(line[from:], '{')
-		if at < 0 || from+at > maxBefore {
-			return false, ""
-		}
-		at += from
-		if bytes.Contains(line[at:], []byte(`"jsonrpc"`)) && p.dispatch(line[at:]) {
-			return true, printable(bytes.TrimSpace(bytes.ReplaceAll(line[:at], []byte(byteOrderMark), nil)), 200)
-		}
-		from = at + 1
+	words := strings.TrimSpace(strings.ReplaceAll(schemas.WithoutEscapes(string(line[:at])), byteOrderMark, ""))
+	if words == "" {
+		return p.dispatch(line[at:]), ""
 	}
-	return false, ""
+	return p.answersTheOnly(line[at:]) && p.dispatch(line[at:]), printable([]byte(words), 200)
 }
 
-const (
-	maxBefore = 4 << 10 // bytes before a message on its line
-	maxBraces = 8       // braces that may begin it
-)
+// answersTheOnly reports whether a text is the answer to the only request that waits.
+func (p *pipe) answersTheOnly(text []byte) bool {
+	var m message
+	if json.Unmarshal(text, &m) != nil || m.Method != "" {
+		return false
+	}
+	id, err := strconv.ParseInt(string(bytes.Trim(m.ID, `"`)), 10, 64)
+	if err != nil {
+		return false
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	_, waits := p.waiting[id]
+	return waits && len(p.waiting) == 1
+}
