@@ -60,9 +60,15 @@ func startsSelf(spec schemas.Realm) bool {
 		return first("exec", "x", "dlx")
 	case "go":
 		return first("run")
-	case "docker", "podman", "nerdctl": // the image may stand behind flags with values: what follows it has to tell
-		if n := len(words); n > 1 && words[0] == "run" {
-			return words[n-1] == "serve" && is(words[n-2]) && strings.Contains(words[n-2], "/")
+	case "docker", "podman", "nerdctl": // the image may stand behind flags with values, so it has to be evident
+		n := len(words)
+		serves := n > 1 && words[n-1] == "serve"
+		if serves {
+			n--
+		}
+		if n > 1 && words[0] == "run" && is(words[n-1]) {
+			host, _, long := strings.Cut(words[n-1], "/")
+			return long && host != "" && !strings.ContainsAny(host[:1], "./~") && (serves || strings.ContainsAny(host, ".:") || strings.Contains(words[n-1], ":"))
 		}
 	}
 	return false

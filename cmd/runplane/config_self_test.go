@@ -13,7 +13,8 @@ func TestEntriesThatStartRunplane(t *testing.T) {
 		"runplane|serve": true, "/opt/bin/runplane": true, "npx|-y|runplane@1.2.3": true, "pnpm|dlx|runplane": true, "go|run|./cmd/runplane|serve": true,
 		"docker|run|-i|--rm|ghcr.io/x/runplane:1": true, "docker|run|-i|x/runplane|serve": true, "env|A=b|runplane": true, "env|-i|A=b|npx|runplane": true,
 		"cmd|/c|npx|-y|runplane": true, "sh|-c|exec runplane serve": true, "bash|-lc|npx -y runplane": true, "sh|-c|env A=b runplane": true,
-		"npx|-y|server-filesystem|/home/ada/runplane": false, "docker|run|-v|/x/runplane:/data|x/files": false, "sh|-c|cd runplane && ./server": false,
+		"npx|-y|server-filesystem|/home/ada/runplane": false, "docker|run|-v|/x/runplane:/data|x/files": false, "docker|run|-i|mcp/filesystem|/home/ada/runplane": false,
+		"docker|run|-i|mcp/filesystem|../runplane": false, "docker|run|-i|mcp/filesystem|src/runplane": false, "sh|-c|cd runplane && ./server": false,
 		"sh|-c|server > runplane": false, "env": false, "env|A=b": false, "cmd|/k|runplane": false, "sh|-c| ": false, "sh|runplane": false, "echo|runplane": false,
 	} {
 		words := strings.Split(line, "|")
