@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/mark3labs/mcp-go/client/transport"
 	"github.com/mark3labs/mcp-go/mcp"
 )
 
@@ -56,7 +57,7 @@ func TestOddFieldsOfAHandshakeCountAsAbsent(t *testing.T) {
 
 // A log that repeats what the realm reads is no message, and neither is what looks like an answer behind words while more requests wait.
 func TestWordsAreNoMessages(t *testing.T) {
-	p := &pipe{waiting: map[int64]waiter{1: {}, 2: {}}}
+	p := &pipe{waiting: map[int64]waiter{1: {call: true}, 2: {call: true}}}
 	for _, line := range []string{
 		`received: {"jsonrpc":"2.0","id":1,"method":"tools/call","params":{}}`,
 		`searching: {"jsonrpc":"2.0","id":1,"result":{"content":[]}}`,
@@ -65,6 +66,18 @@ func TestWordsAreNoMessages(t *testing.T) {
 	} {
 		if message, _ := p.within([]byte(line)); message {
 			t.Errorf("it counts as a message: %s", line)
+		}
+	}
+	p.waiting = map[int64]waiter{1: {answer: make(chan *transport.JSONRPCResponse, 1), call: true}, 2: {}}
+	for _, tt := range []struct {
+		line string
+		want bool
+	}{
+		{`Loading... {"jsonrpc":"2.0","id":2,"result":{"tools":[]}}`, false}, // the call's arguments may have it
+		{`Loading... {"jsonrpc":"2.0","id":1,"result":{}}`, true},
+	} {
+		if message, _ := p.within([]byte(tt.line)); message != tt.want {
+			t.Errorf("%s: it counts as a message: %v, want %v", tt.line, message, tt.want)
 		}
 	}
 }

@@ -51,6 +51,7 @@ type pipe struct {
 type waiter struct {
 	answer chan *transport.JSONRPCResponse // of size 1, so that the reader never blocks
 	late   lateFunc                        // instead, when the caller has stopped waiting; see reportLate
+	call   bool                            // of a tool
 }
 
 // frame is one line to write.
@@ -108,7 +109,7 @@ func (p *pipe) SendRequest(ctx context.Context, request transport.JSONRPCRequest
 	answer := make(chan *transport.JSONRPCResponse, 1)
 	f := &frame{line: line}
 	p.mu.Lock()
-	p.waiting[id] = waiter{answer: answer}
+	p.waiting[id] = waiter{answer: answer, call: request.Method == string(mcp.MethodToolsCall)}
 	p.queue = append(p.queue, f)
 	p.mu.Unlock()
 	p.wakeWriter()
@@ -123,14 +124,14 @@ func (p *pipe) SendRequest(ctx context.Context, request transport.JSONRPCRequest
 	}
 	late := lateOf(ctx)
 	p.mu.Lock()
-	_, waits := p.waiting[id]
+	w, waits := p.waiting[id]
 	delete(p.waiting, id)
 	sent := f.sent && !f.lost
 	if !f.sent {
 		f.line = nil // the writer skips it
 	}
 	if waits && sent && late != nil && len(p.waiting)+p.reporting < maxLate {
-		p.waiting[id] = waiter{late: late}
+		p.waiting[id] = waiter{late: late, call: w.call}
 	}
 	p.mu.Unlock()
 	if !waits { // received meanwhile

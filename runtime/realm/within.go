@@ -17,7 +17,7 @@ const maxBefore = 4 << 10
 
 // within dispatches a message that does not begin its line, and reports whether there was one, and what stood before it besides blanks, marks
 // and escapes of a terminal. Behind words, which a library printed without a line end, there is a message only if it is the answer to the
-// one request that waits: a log that repeats what the realm reads, or what somebody wrote into an argument, is none.
+// one call that waits, or to the one request: a log that repeats what the realm reads, or what somebody wrote into an argument, is none.
 func (p *pipe) within(line []byte) (message bool, before string) {
 	at := bytes.IndexByte(line, '{')
 	if at <= 0 || at > maxBefore {
@@ -27,11 +27,12 @@ func (p *pipe) within(line []byte) (message bool, before string) {
 	if words == "" {
 		return p.dispatch(line[at:]), ""
 	}
-	return p.answersTheOnly(line[at:]) && p.dispatch(line[at:]), printable([]byte(words), 200)
+	return p.answersTheOnlyCall(line[at:]) && p.dispatch(line[at:]), printable([]byte(words), 200)
 }
 
-// answersTheOnly reports whether a text is the answer to the only request that waits.
-func (p *pipe) answersTheOnly(text []byte) bool {
+// answersTheOnlyCall reports whether a text is the answer to the only call that waits, whose arguments alone may have made it, or to the
+// only request.
+func (p *pipe) answersTheOnlyCall(text []byte) bool {
 	var m message
 	if json.Unmarshal(text, &m) != nil || m.Method != "" {
 		return false
@@ -42,6 +43,11 @@ func (p *pipe) answersTheOnly(text []byte) bool {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	_, waits := p.waiting[id]
-	return waits && len(p.waiting) == 1
+	asked, waits := p.waiting[id]
+	for other, w := range p.waiting {
+		if other != id && (w.call || !asked.call) {
+			return false
+		}
+	}
+	return waits
 }
