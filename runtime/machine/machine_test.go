@@ -188,7 +188,7 @@ func (m *sim) check() {
 	m.t.Helper()
 	folded := New(m.s.program)
 	for _, e := range m.log {
-		b, err := json.Marshal(e)
+		b, err := e.AppendJSON(nil)
 		if err != nil {
 			m.t.Fatal(err)
 		}
