@@ -74,7 +74,7 @@ func New(c Config) *Runtime {
 	r.journal = journal.Open(journal.Config{
 		Store: s, Sessions: r.Sessions, Limits: journal.Limits{
 			Plan: limits.Plan, MaxOutput: limits.MaxOutput, Tree: limits.Budget(), MaxOpen: limits.MaxOpen, MaxCached: limits.MaxCached,
-			Large: limits.Large,
+			Large: limits.Large, Shown: limits.Shown,
 		},
 		Retention: c.Retention.Executions, UnknownRules: r.Capabilities.UnknownRules,
 	})

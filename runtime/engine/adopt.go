@@ -34,6 +34,7 @@ func (r *Engine) adopt(x *execution, lease *store.Lease, sent time.Time, first [
 	case old != nil && old.takeLease(lease, sent):
 		r.mu.Unlock()
 		r.endPlace(x)
+		answer(first, errReleased)
 		return
 	}
 	r.owned[x.ID] = o

@@ -62,9 +62,13 @@ func (r *Engine) open(ctx context.Context, id string) (*execution, error) {
 	if err != nil {
 		return nil, err
 	}
+	return opened(j), nil
+}
+
+func opened(j *journal.Execution) *execution {
 	x := newExecution(j)
 	x.folded()
-	return x, nil
+	return x
 }
 
 // folded notes that the state was folded from the store.

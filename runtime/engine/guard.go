@@ -148,14 +148,18 @@ func (g *guard) end() {
 	}
 }
 
-// unmark removes the mark of an execution whose work has ended without a commit.
+// unmark removes the mark of an execution whose work has ended without a commit. What a process that died left there stays.
 func (r *Engine) unmark(x *execution) {
 	if !x.marked {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.storeCtx), records.AnswerTimeout)
 	defer cancel()
-	if _, _, err := r.putMark(ctx, x.ID, nil); err != nil {
+	left := x.Head.Evaluating
+	if left != nil && left.Worker == r.worker {
+		left = nil
+	}
+	if _, _, err := r.putMark(ctx, x.ID, left); err != nil {
 		r.log.Debug("remove the mark of an execution that is evaluated", "execution_id", x.ID, "error", err)
 		return
 	}

@@ -2,8 +2,12 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"sync"
+	"time"
 
+	"github.com/runplane/runplane/runtime/journal"
+	"github.com/runplane/runplane/runtime/records"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 )
@@ -64,10 +68,29 @@ func (r *Engine) decideTogether(ctx context.Context, id string, decide Decision)
 	if r.owner(id) != nil { // adopted since the caller looked
 		return errReleased
 	}
-	x, err := r.open(ctx, id)
-	all := append(r.guests.take(id), q)
+	var all []*request
+	h, version, err := r.journal.ReadHead(ctx, id)
+	if err == nil && r.adoptable(ctx, &h) {
+		all = append(r.guests.take(id), q)
+		var adopted bool
+		if adopted, err = r.decideAsOwner(ctx, &h, all); adopted {
+			select {
+			case <-q.done:
+				return q.err
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			}
+		}
+	}
+	var j *journal.Execution
 	if err == nil {
-		err = r.decideAsGuest(ctx, x, all...)
+		j, err = r.journal.LoadFrom(ctx, h, version)
+	}
+	if all = append(r.guests.take(id), all...); len(all) == 0 || all[len(all)-1] != q {
+		all = append(all, q)
+	}
+	if err == nil {
+		err = r.decideAsGuest(ctx, opened(j), all...)
 	}
 	others := all[:len(all)-1]
 	switch {
@@ -99,6 +122,35 @@ func (r *Engine) decideAlone(ctx context.Context, id string, decide Decision) er
 		return err
 	}
 	return q.err
+}
+
+// adoptable reports whether a decision about the execution is to be made by an owner: it is large, and the mark of an owner tells if reading it
+// killed the process.
+func (r *Engine) adoptable(ctx context.Context, h *journal.Head) bool {
+	return r.journal.IsLarge(h, false) && r.running.Load() && h.Status != schemas.StatusPending && !h.Status.Terminal() &&
+		r.journal.Readable(ctx, h) == nil && r.queue.Paused(ctx) == nil
+}
+
+// decideAsOwner adopts an execution to make decisions about it, which are answered. adopted is false if another process owns it, which has read
+// it and lives, or if there is no room for it here.
+func (r *Engine) decideAsOwner(ctx context.Context, h *journal.Head, requests []*request) (adopted bool, err error) {
+	if !r.slots.TryAcquire(1) {
+		return false, nil
+	}
+	key, sent := journal.ExecutionKey(h.ExecutionID), time.Now()
+	done, err := r.store.Commit(ctx, store.Batch{
+		Claim: &store.Claim{Key: key, Owner: r.worker, TTL: r.limits.Lease},
+		Wakes: []store.Wake{{Key: key, At: r.store.Now(), Priority: h.Priority, Fairness: h.Fairness()}}, // in case this process dies
+	})
+	if err != nil {
+		r.slots.Release(1)
+		if errors.Is(err, store.ErrConflict) {
+			return false, nil
+		}
+		return false, records.StoreError(err)
+	}
+	r.adopt(newExecution(r.journal.New(h.ExecutionID, journal.Head{})), done.Lease, sent, requests, store.Batch{}) //nolint:contextcheck // an owner outlives the request
+	return true, nil
 }
 
 // decideAsGuest makes decisions about an execution that this process does not own. The error of a decision is set in its request.

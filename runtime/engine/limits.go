@@ -16,6 +16,7 @@ type Limits struct {
 	MaxList          int           // bytes of the list that a node with for_each makes of its outputs, or one with repeat collects; 16 MiB
 	MaxCached        int64         // bytes that executions in memory keep together to read them again; [journal.DefaultCached]
 	Large            int           // from how many bytes on an execution is read alone, and not again if that kills the process; [journal.DefaultLarge]
+	Shown            int           // bytes of an execution that is read for a caller; 0: as [journal.Limits] says
 	MaxInputs        int64         // bytes of the inputs of all calls in flight, of which each execution may have one more; 64 MiB
 	MaxItemsInMemory int           // items of for_each nodes of all executions in memory, see room; 100,000
 	MaxExecutions    int           // executions in memory at once; 256

@@ -17,23 +17,28 @@ import (
 
 // fold sets the state of x to what the store has. It returns store.ErrConflict if the head has changed meanwhile.
 func (r *Engine) fold(ctx context.Context, x *execution, h journal.Head, version int64) error {
+	found := h.Evaluating
+	mine := found != nil && found.Worker == r.worker
 	switch {
 	case x.lease == nil:
 		return r.journal.ReadAsGuest(ctx, x.Execution, h, version)
-	case !h.Unread && !r.journal.IsLarge(&h, x.died):
+	case h.Unread, found != nil && found.Reading && !mine: // only an owner marks so, and removes the mark before it releases the lease
+		return r.holdUnread(ctx, x, h, version)
+	case !r.journal.IsLarge(&h, x.died):
 		return r.journal.Fold(ctx, x.Execution, h, version)
 	}
-	found := h.Evaluating
-	mine := found != nil && found.Worker == r.worker
-	if h.Unread || found != nil && found.Reading && !mine { // only an owner marks so, and removes the mark before it releases the lease
-		return r.holdUnread(ctx, x, h, version)
+	left := found
+	if mine {
+		left = found.Left
 	}
+	h.Evaluating = left
+	x.Head = h // for unmark
 	if err := r.workAlone(ctx, x); err != nil {
 		return err
 	}
 	if !mine || !found.Reading {
 		marked := h
-		marked.Evaluating = &journal.Mark{Worker: r.worker, Reading: true}
+		marked.Evaluating = &journal.Mark{Worker: r.worker, Reading: true, Left: left}
 		value, err := schemas.Encode(&marked)
 		if err != nil {
 			return err

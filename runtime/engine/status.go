@@ -33,7 +33,7 @@ func (r *Engine) Status(
 		return e, nil
 	}
 	if view == schemas.ViewNodes || view == schemas.ViewFailures {
-		x, err := r.journal.Load(ctx, id)
+		x, err := r.journal.LoadFor(ctx, id)
 		if err != nil {
 			return schemas.Execution{}, err
 		}

@@ -50,7 +50,8 @@ type Mark struct {
 	Deaths int    `json:"deaths,omitempty"` // processes that died before while there was such a mark
 	Own    bool   `json:"own,omitempty"`    // its own expressions had taken many steps by then: if the process died, then by them
 
-	Reading bool `json:"reading,omitempty"` // it reads the state and the log, which are large; nothing is evaluated yet
+	Reading bool  `json:"reading,omitempty"` // it reads the state and the log, which are large; nothing is evaluated yet
+	Left    *Mark `json:"left,omitempty"`    // what a process that died had left there before it was read
 }
 
 // Began returns when the root of the execution's tree was created.

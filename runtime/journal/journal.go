@@ -31,6 +31,7 @@ type Limits struct {
 	MaxOpen   int   // executions below a root that are open at once
 	MaxCached int64 // bytes that all executions in memory keep for their expressions; 0: DefaultCached
 	Large     int   // bytes, see IsLarge; 0: DefaultLarge
+	Shown     int   // bytes, of an execution that is read for a caller; 0: DefaultShown, or less where the memory of the process is limited
 }
 
 // Journal reads executions from the store.
@@ -47,6 +48,7 @@ type Journal struct {
 // Open returns a Journal; it reads nothing.
 func Open(c Config) *Journal {
 	c.Limits.Large = cmp.Or(c.Limits.Large, DefaultLarge)
+	c.Limits.Shown = cmp.Or(c.Limits.Shown, defaultShown())
 	return &Journal{
 		large: semaphore.NewWeighted(1),
 		store: c.Store, sessions: c.Sessions, limits: c.Limits, cache: newCache(cmp.Or(c.Limits.MaxCached, DefaultCached)),

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 
 	"github.com/runplane/runplane/runtime/records"
 	"github.com/runplane/runplane/schemas"
@@ -13,6 +14,28 @@ import (
 // DefaultLarge is from how many bytes on the snapshot and the log after it may kill the process that reads them, for want of memory: they
 // take about ten times as much there.
 const DefaultLarge = 4 << 20
+
+// DefaultShown is the most bytes of snapshot and log that are read to show an execution or to take something out of it. Where the memory of the
+// process is limited, it is a quarter of that for what they take there.
+const DefaultShown = 64 << 20
+
+func defaultShown() int {
+	const perByte, share = 10, 4
+	return int(min(DefaultShown, debug.SetMemoryLimit(-1)/(perByte*share)))
+}
+
+// showable returns an error if the execution is too large to be read for a caller.
+func (j *Journal) showable(h *Head) error {
+	bytes := h.Stored()
+	if bytes < max(j.limits.Shown, j.limits.Large) {
+		return nil
+	}
+	return schemas.Errorf(schemas.CodePayloadTooLarge, "the state and the log of execution %q have %d bytes, too many to read them beside the "+
+		"work of this process (limit %d)", h.ExecutionID, bytes, max(j.limits.Shown, j.limits.Large)).
+		With(func(e *schemas.Error) { e.ExecutionID = h.ExecutionID }).
+		WithHint("get_execution_status without a view, and get_execution_events, which reads a part, show what there is; it can be resumed without " +
+			"a patch, suspended, cancelled and signalled")
+}
 
 // Stored returns how many bytes of snapshot and log are read to know the state of the execution.
 func (h *Head) Stored() int { return h.Tail + h.SnapshotBytes }

@@ -34,8 +34,14 @@ func (j *Journal) Load(ctx context.Context, id string) (*Execution, error) {
 	if err != nil {
 		return nil, err
 	}
+	return j.LoadFrom(ctx, h, version)
+}
+
+// LoadFrom is Load for an execution whose head was read at that version.
+func (j *Journal) LoadFrom(ctx context.Context, h Head, version int64) (*Execution, error) {
+	id := h.ExecutionID
 	x := j.New(id, h)
-	err = j.ReadAsGuest(ctx, x, h, version)
+	err := j.ReadAsGuest(ctx, x, h, version)
 	if errors.Is(err, store.ErrNotFound) || err == nil && x.State.Seq < h.Seq {
 		err = j.notFoundOr(ctx, id, err)
 	}
@@ -112,9 +118,13 @@ func (j *Journal) program(ctx context.Context, x *Execution) (*plan.Program, err
 	return p, nil
 }
 
-// LoadFor is Load for a caller: executions of other principals do not exist.
+// LoadFor is Load for a caller: executions of other principals do not exist, and those with very much state and log are too large.
 func (j *Journal) LoadFor(ctx context.Context, id string) (*Execution, error) {
-	if _, err := j.HeadFor(ctx, id); err != nil {
+	h, err := j.HeadFor(ctx, id)
+	if err == nil {
+		err = j.showable(&h)
+	}
+	if err != nil {
 		return nil, err
 	}
 	return j.Load(ctx, id)

@@ -42,6 +42,9 @@ func Element(doc []byte, index int) (value []byte, ok bool) {
 
 // isKey reports whether a quoted name is the name.
 func isKey(quoted []byte, name string) bool {
+	if len(quoted) < 2 { // the document ends there
+		return false
+	}
 	if inside := quoted[1 : len(quoted)-1]; string(inside) == name {
 		return true
 	}
