@@ -119,7 +119,8 @@ type Lease struct {
 
 	// Died, in what Claim and Commit return: the last lease of the key was another owner's, who did not release it. It expired, or the
 	// process that granted it ended; perhaps by the work on the key. The release of a lease with Died passes it on to the next lease, so
-	// an owner that has acted on it sets it to false. A key that is deleted while it is not leased is forgotten.
+	// an owner that has acted on it sets it to false. A key that is deleted while it is not leased is forgotten;
+	// one that is deleted while it is leased may be.
 	Died bool
 }
 

@@ -76,21 +76,21 @@ func (ls *leases) remove(l *lease) bool {
 // expire removes a lease that has expired.
 func (ls *leases) expire(l *lease) {
 	ls.remove(l)
-	ls.left[keyDigest(l.Key)] = leftLease{owner: ownerDigest(l.Owner), token: l.Token}
+	if !l.gone { // else nobody leases it again
+		ls.left[keyDigest(l.Key)] = leftLease{owner: ownerDigest(l.Owner), token: l.Token}
+	}
 }
 
 // released follows the release of a lease that is the last one of its key; died: the next lease is to know what this one knew, also in
-// another process if the key is there.
+// another process, if the key is there.
 func (ls *leases) released(key store.Key, died, there bool) {
 	if !died && !ls.remembers() {
 		return
 	}
 	d := keyDigest(key)
-	if died {
+	if died && there {
 		ls.left[d] = leftLease{}
-		if there {
-			ls.ledger.write(d, digest{})
-		}
+		ls.ledger.write(d, digest{})
 		return
 	}
 	delete(ls.left, d)

@@ -74,10 +74,6 @@ var endings = []struct {
 		f.expire(l)
 		f.commit(store.Batch{Deletes: []store.Key{k}})
 	}, "two", false},
-	{"deleted and expired", func(f *fixture, k store.Key, l store.Lease) {
-		f.commit(store.Batch{Deletes: []store.Key{k}})
-		f.expire(l)
-	}, "two", true},
 }
 
 var diedTests = []test{
