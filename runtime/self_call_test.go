@@ -3,6 +3,7 @@ package runtime
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -133,6 +134,29 @@ func TestForgedOriginGivesNothing(t *testing.T) {
 				if err != nil || (h.CalledBy != "") != (counts && hops > 0) {
 					t.Errorf("%.30s: counts in %q, %v", id, h.CalledBy, err)
 				}
+			}
+		}
+	})
+}
+
+// What the queue refuses counts in no budget.
+func TestRefusedSelfCallIsNotPaidFor(t *testing.T) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
+		p := run(w, s, func(c *Config) { c.MaxQueued = 1 })
+		defer p.stop()
+		root := p.submit(t, `{"plan":"v1","nodes":[{"id":"w","wait":"1h"}]}`)
+		if _, err := p.Queue.Pause(t.Context(), "", ""); err != nil {
+			t.Fatal(err)
+		}
+		ctx := caller.WithHops(caller.WithOrigin(t.Context(), root), 1)
+		for i, wantPaid := range []int64{1, 1} {
+			_, err := p.Executions.Execute(ctx, engine.Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"a","set":1}]}`)})
+			if refused := errors.Is(err, &schemas.Error{Code: schemas.CodeRateLimited}); refused != (i > 0) {
+				t.Fatalf("execution %d: %v", i, err)
+			}
+			used, err := p.Executions.Metrics(t.Context(), root)
+			if err != nil || used.Used.Executions != wantPaid {
+				t.Errorf("after execution %d, %d are paid for, %v", i, used.Used.Executions, err)
 			}
 		}
 	})

@@ -40,20 +40,15 @@ func (r *Engine) create(ctx context.Context, id string, p *plan.Program, sub Sub
 		}
 	}
 	if sub.calledBy != "" {
-		atOnce := r.running.Load() && r.queue.Paused(ctx) == nil
-		if atOnce {
-			if err := r.takeApart(ctx, x); err != nil {
-				return err
-			}
+		if !r.running.Load() || r.queue.Paused(ctx) != nil {
+			return r.createQueued(ctx, x, sub, base)
 		}
-		switch err := r.pay(ctx, sub.calledBy, id); {
-		case err != nil && atOnce:
+		if err := r.takeApart(ctx, x); err != nil {
+			return err
+		}
+		if err := r.pay(ctx, &sub, id); err != nil {
 			r.endPlace(x)
 			return err
-		case err != nil:
-			return err
-		case !atOnce:
-			return r.createQueued(ctx, x, sub, base)
 		}
 	} else if !r.running.Load() || !r.queue.StartsAtOnce(ctx, sub.parent != "") || !r.slots.TryAcquire(1) {
 		return r.createQueued(ctx, x, sub, base)
@@ -74,6 +69,9 @@ func (r *Engine) createQueued(ctx context.Context, x *execution, sub Submit, bas
 		if err := r.queue.Admit(ctx); err != nil {
 			return err
 		}
+	}
+	if err := r.pay(ctx, &sub, x.ID); err != nil {
+		return err
 	}
 	q := &request{decide: created(x, sub)}
 	if _, err := r.step(ctx, x, []*request{q}, guest, base); err != nil && !errors.Is(err, store.ErrConflict) {

@@ -46,8 +46,12 @@ func (r *Engine) payer(ctx context.Context) (found string, err error) {
 	return found, nil
 }
 
-// pay counts a new execution in the budget of the payer.
-func (r *Engine) pay(ctx context.Context, payer, id string) error {
+// pay counts a new execution in the budget of the one by whose call it is made, if there is one.
+func (r *Engine) pay(ctx context.Context, sub *Submit, id string) error {
+	payer := sub.calledBy
+	if payer == "" || sub.paid {
+		return nil
+	}
 	err := r.Decide(ctx, payer, func(s *machine.State, _ time.Time) ([]schemas.Event, error) {
 		if !machine.Legal(schemas.EventCalled, s.Status, "") {
 			return nil, NotAllowed("make an execution for", payer, s.Status)
@@ -58,6 +62,7 @@ func (r *Engine) pay(ctx context.Context, payer, id string) error {
 		return []schemas.Event{{Type: schemas.EventCalled, Child: id, By: caller.From(ctx).Principal}}, nil
 	})
 	if err == nil {
+		sub.paid = true
 		return nil
 	}
 	return schemas.AsError(err).WithOutcome(schemas.NotRun)

@@ -33,6 +33,7 @@ type Submit struct {
 	budget    *schemas.Budget // of a child: what its parent grants it
 	places    int             // of a child: see [schemas.Event]
 	calledBy  string          // see [journal.Head]
+	paid      bool            // it counts in the budget of calledBy
 	session   schemas.Value   // what expressions read of the session; Execute takes it from the session
 }
 
