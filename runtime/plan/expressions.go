@@ -159,8 +159,7 @@ func (c *compiler) isNode(word string) bool { _, ok := c.ids[word]; return ok }
 // unknownRoot reports a name that is not a root; where it is the id of a node, the fix adds "nodes.".
 func (c *compiler) unknownRoot(s site, root string) {
 	if c.isNode(root) {
-		c.out.errorf(expr.CodeUnknownRoot, s.at, "a node is read as nodes.%s, got ${%s}", root, expr.Shorten(s.Text)).Fix =
-			[]schemas.PatchOp{c.fixText(s.at, s.Source, func(text string) string { return expr.ReplaceWord(text, root, "nodes."+root) })}
+		c.out.errorf(expr.CodeUnknownRoot, s.at, "a node is read as nodes.%s, got ${%s}", root, expr.Shorten(s.Text)).Fix = c.renameRoot(s, root, "nodes."+root)
 		return
 	}
 	known, words := expr.Roots, "inputs, nodes.<id>, execution and session"
@@ -186,8 +185,22 @@ func (c *compiler) unknownRoot(s site, root string) {
 	f := c.out.errorf(expr.CodeUnknownRoot, s.at,
 		"unknown name %q in ${%s}%s: expressions read %s", root, expr.Shorten(s.Text), suggestion, words)
 	if len(near) > 0 && near[0] != root {
-		f.Fix = []schemas.PatchOp{c.fixText(s.at, s.Source, func(text string) string { return expr.ReplaceWord(text, root, near[0]) })}
+		f.Fix = c.renameRoot(s, root, near[0])
 	}
+}
+
+// renameRoot is the fix that gives a root of expressions another name; nil: the text has no such root.
+func (c *compiler) renameRoot(s site, from, to string) []schemas.PatchOp {
+	changed := false
+	fix := c.fixText(s.at, s.Source, func(text string) string {
+		renamed := expr.RenameRoots(text, from, to)
+		changed = renamed != text
+		return renamed
+	})
+	if !changed {
+		return nil
+	}
+	return []schemas.PatchOp{fix}
 }
 
 // localNames are names of localRoots as the list of the node has them.

@@ -63,6 +63,30 @@ func RenameRoot(expression, from, to string) string {
 	return b.String() + expression[done:]
 }
 
+// RenameRoots is RenameRoot in each ${…} of a text; one that has none is an expression.
+func RenameRoots(text, from, to string) string {
+	var b strings.Builder
+	done := 0
+	for at := 0; ; {
+		i := strings.Index(text[at:], "${")
+		if i < 0 {
+			break
+		}
+		begin := at + i + len("${")
+		end, ok := expressionEnd(text, begin)
+		if begin > 2 && text[begin-3] == '$' || !ok {
+			at = begin
+			continue
+		}
+		b.WriteString(text[done:begin] + RenameRoot(text[begin:end], from, to))
+		done, at = end, end
+	}
+	if done == 0 {
+		return RenameRoot(text, from, to)
+	}
+	return b.String() + text[done:]
+}
+
 // ReplaceExpression replaces the first ${…} that holds an expression, with its braces.
 func ReplaceExpression(s, expression, with string) string {
 	for from := 0; ; {
