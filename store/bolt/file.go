@@ -17,11 +17,12 @@ const filepathSeparator = filepath.Separator
 // file is the store's file while it is in use, and what was found to be wrong with it. Once it is broken the store answers every call
 // with the fault: it was cut off, removed or replaced, or bbolt met a page that it cannot read, so what is written might not be kept.
 type file struct {
-	path string   // empty: a temporary file, which has no name any more
-	os   *os.File // as bbolt has it open
-	beat *beat    // shows whether the file is still the one that was opened
-	last atomic.Int64
-	warn func(string)
+	path  string   // empty: a temporary file, which has no name any more
+	os    *os.File // as bbolt has it open
+	place place
+	beat  *beat // shows whether the file is still the one that was opened
+	last  atomic.Int64
+	warn  func(string)
 
 	broken  atomic.Pointer[Fault]
 	stuck   atomic.Bool // bbolt was left with its lock of the writer held: it cannot be closed
@@ -122,21 +123,17 @@ func (f *file) inPlace(size int64) error {
 	if f.path == "" {
 		return f.usable()
 	}
-	open, err := f.os.Stat()
-	if err != nil {
-		return f.usable() // it is being closed
-	}
-	at, err := os.Lstat(f.path)
+	same, has, err := f.place.look(f.path, f.os)
 	detail, cure := "", ""
 	switch {
 	case os.IsNotExist(err):
 		detail = "was removed while it was in use"
 	case err != nil:
-		return f.usable() // the folder cannot be read at the moment
-	case !os.SameFile(open, at):
+		return f.usable() // the folder cannot be read at the moment, or the file is being closed
+	case !same:
 		detail = "was replaced by another file while it was in use"
-	case at.Size() < size:
-		short := fmt.Sprintf("was cut off while it was in use: it has %d bytes of %d", at.Size(), size)
+	case has < size:
+		short := fmt.Sprintf("was cut off while it was in use: it has %d bytes of %d", has, size)
 		return f.breakWith(&Fault{Kind: Gone, Path: f.path, Detail: short})
 	}
 	if detail == "" {
@@ -147,6 +144,19 @@ func (f *file) inPlace(size int64) error {
 			"then stop the process and put the copy at %s", proc, proc, f.path)
 	}
 	return f.breakWith(&Fault{Kind: Gone, Path: f.path, Detail: detail, Cure: cure})
+}
+
+// lookByStat is [place.look] where nothing cheaper is known.
+func lookByStat(path string, open *os.File) (same bool, size int64, err error) {
+	was, err := open.Stat()
+	if err != nil {
+		return false, 0, err
+	}
+	at, err := os.Lstat(path)
+	if err != nil {
+		return false, 0, err
+	}
+	return os.SameFile(was, at), at.Size(), nil
 }
 
 func isFile(path string) bool {

@@ -111,6 +111,7 @@ func (s *Store) openDir(dir string) error {
 		return fmt.Errorf("open %s: %w", path, err)
 	}
 	s.db, s.file.path = db, path
+	s.file.place.note(s.file.os)
 	s.remove = func() error { return removeHolder(dir) }
 	err = errors.Join(s.file.protect(), syncDir(dir), writeHolder(dir))
 	if err != nil {
