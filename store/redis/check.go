@@ -20,6 +20,7 @@ type serverInfo struct {
 	aof      bool
 	policy   string            // maxmemory-policy; "" where it is unknown
 	config   map[string]string // from CONFIG GET; empty where that is forbidden
+	blind    bool              // INFO is forbidden: version, mode and role are those of HELLO, if that is not forbidden too
 }
 
 // atLeast reports whether the version is major.minor or later.
@@ -31,22 +32,17 @@ func (f *serverInfo) atLeast(major, minor int) bool {
 	return x > major || x == major && y >= minor
 }
 
-// inspect asks a server for its serverInfo. CONFIG may be forbidden, and a Sentinel omits a part of INFO; INFO itself is
-// required.
+// inspect asks a server for its serverInfo. INFO and CONFIG may be forbidden or taken away, and a Sentinel omits a part of INFO.
 func inspect(ctx context.Context, c *goredis.Client) (info serverInfo, err error) {
 	text, err := c.Info(ctx).Result()
+	if err != nil && isTakenAway(err) {
+		info, err = greeted(ctx, c)
+	} else if err == nil {
+		info = told(text)
+	}
 	if err != nil {
 		return info, classify(err)
 	}
-	said := map[string]string{}
-	for line := range strings.Lines(text) {
-		if name, value, ok := strings.Cut(strings.TrimSpace(line), ":"); ok {
-			said[name] = value
-		}
-	}
-	info = serverInfo{version: said["redis_version"], mode: said["redis_mode"], role: said["role"], aof: said["aof_enabled"] == "1",
-		policy: said["maxmemory_policy"], config: map[string]string{}}
-	info.replicas, _ = strconv.Atoi(said["connected_slaves"])
 	for _, name := range []string{"maxmemory-policy", "appendonly", "appendfsync"} {
 		got, err := c.ConfigGet(ctx, name).Result()
 		if err != nil {
@@ -59,7 +55,51 @@ func inspect(ctx context.Context, c *goredis.Client) (info serverInfo, err error
 	if p := info.config["maxmemory-policy"]; p != "" {
 		info.policy = p
 	}
+	info.aof = info.aof || info.config["appendonly"] == "yes"
 	return info, nil
+}
+
+// isTakenAway reports whether a command is not there or not permitted.
+func isTakenAway(err error) bool {
+	return isForbidden(err.Error()) || strings.HasPrefix(err.Error(), "ERR unknown command")
+}
+
+// greeted is the serverInfo without INFO.
+func greeted(ctx context.Context, c *goredis.Client) (serverInfo, error) {
+	info := serverInfo{blind: true, config: map[string]string{}}
+	reply, err := c.Do(ctx, "HELLO").Slice()
+	if err != nil {
+		if isTakenAway(err) {
+			err = nil
+		}
+		return info, err
+	}
+	for i := 0; i+1 < len(reply); i += 2 {
+		value, _ := reply[i+1].(string)
+		switch reply[i] {
+		case "version":
+			info.version = value
+		case "mode":
+			info.mode = value
+		case "role":
+			info.role = strings.Replace(value, "replica", "slave", 1)
+		}
+	}
+	return info, nil
+}
+
+// told is the serverInfo of an answer to INFO.
+func told(text string) serverInfo {
+	said := map[string]string{}
+	for line := range strings.Lines(text) {
+		if name, value, ok := strings.Cut(strings.TrimSpace(line), ":"); ok {
+			said[name] = value
+		}
+	}
+	info := serverInfo{version: said["redis_version"], mode: said["redis_mode"], role: said["role"], aof: said["aof_enabled"] == "1",
+		policy: said["maxmemory_policy"], config: map[string]string{}}
+	info.replicas, _ = strconv.Atoi(said["connected_slaves"])
+	return info
 }
 
 // requireUsable returns a *Fault for a server that cannot be used as a store.
@@ -75,7 +115,7 @@ func (f *serverInfo) requireUsable(want mode) error {
 		return unsuitable("write redis+cluster://host:port,… instead of redis://", "this Redis is a node of a Cluster")
 	case f.mode == "standalone" && want == cluster:
 		return unsuitable("write redis://host:port instead of redis+cluster://", "this Redis is not a Cluster")
-	case !f.atLeast(7, 0):
+	case !f.atLeast(7, 0) && (!f.blind || f.version != ""):
 		return unsuitable("use Redis 7.0 or later, or Valkey", "this Redis has version %q", f.version)
 	case f.role == "slave":
 		return &Fault{Kind: ReadOnly}
@@ -92,7 +132,10 @@ func (f *serverInfo) warnings(a *address) []string {
 	if f.policy == "" {
 		out = append(out, "the maxmemory-policy of Redis cannot be read: make sure that it is noeviction")
 	}
-	if !f.aof {
+	switch {
+	case f.blind && f.config["appendonly"] == "":
+		out = append(out, "Redis does not permit INFO and CONFIG GET: make sure that it has an append-only file (appendonly yes)")
+	case !f.aof:
 		out = append(out, "Redis has no append-only file (appendonly no): what was written since its last snapshot is lost when it stops")
 	}
 	for _, h := range a.hosts {

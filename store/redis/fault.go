@@ -41,7 +41,7 @@ var kinds = map[Kind]struct{ message, hint string }{
 	Unreachable: {"Redis cannot be reached", "start it, or correct the address; what runs already continues by itself once it answers"},
 	Interrupted: {"the connection to Redis broke", "this continues by itself once Redis answers again"},
 	Silent:      {"Redis does not answer in time", "check its load and the network; this continues by itself once it answers"},
-	Denied:      {"Redis denies access", "correct user and password in the URL, or the user's ACL: it needs read, write, scripting and pubsub on the keys of the prefix"},
+	Denied:      {"Redis denies access", "correct user and password in the URL"},
 	ReadOnly:    {"this Redis is a read-only replica", "connect to the master, or through redis+sentinel:// or redis+cluster:// so that a failover is followed"},
 	Full:        {"Redis has reached its maxmemory", "raise maxmemory, or delete what is not needed; no data was lost"},
 	Unsaved:     {"Redis refuses writes because it cannot save its data", "check the server's log for a full or broken disk"},
@@ -119,7 +119,7 @@ var prefixes = []struct {
 	kind   Kind
 }{
 	{"WRONGPASS", Denied}, {"NOAUTH", Denied}, {"NOPERM", Denied}, {"ERR invalid password", Denied}, {"ERR AUTH", Denied},
-	{"ERR Client sent AUTH", Denied}, {"READONLY", ReadOnly}, {"OOM", Full}, {"MISCONF", Unsaved}, {"LOADING", Loading},
+	{"ERR Client sent AUTH", Denied}, {"ERR The user executing the script can't", Denied}, {"READONLY", ReadOnly}, {"OOM", Full}, {"MISCONF", Unsaved}, {"LOADING", Loading},
 	{"WRONGTYPE", Foreign}, {"MOVED", Moving}, {"ASK ", Moving}, {"TRYAGAIN", Moving}, {"CLUSTERDOWN", Moving}, {"MASTERDOWN", Moving},
 	{"NOREPLICAS", Undurable}, {"ERR max number of clients", Unreachable}, {"BUSY", Silent},
 }
@@ -131,6 +131,9 @@ func classify(err error) error {
 		return err
 	case errors.Is(err, goredis.ErrClosed):
 		return store.ErrClosed
+	}
+	if isForbidden(err.Error()) {
+		return notPermitted("it", "PREFIX", err)
 	}
 	return &Fault{Kind: kindOf(err), Err: err}
 }

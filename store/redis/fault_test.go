@@ -37,6 +37,7 @@ func TestErrorsAreClassified(t *testing.T) {
 		{serverError("WRONGPASS invalid username-password pair"), Denied},
 		{serverError("NOAUTH Authentication required."), Denied},
 		{serverError("NOPERM this user has no permissions"), Denied},
+		{serverError("ERR The user executing the script can't run this command or subcommand script: 0a, on @user_script:1."), Denied},
 		{serverError("ERR AUTH <password> called without any password configured"), Denied},
 		{serverError("READONLY You can't write against a read only replica."), ReadOnly},
 		{serverError("OOM command not allowed when used memory > 'maxmemory'."), Full},

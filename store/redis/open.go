@@ -106,15 +106,24 @@ func (o *Options) override(a *address) error {
 // prepare checks the server and reads the layout. It returns when ctx ends: go-redis checks a context only between its steps.
 func (s *Store) prepare(ctx context.Context, a *address, warn func(string)) error {
 	done := make(chan error, 1)
+	var warnings []string // told where the store opens
 	s.running.Go(func() {
-		err := s.check(s.life, a, warn)
+		err := s.check(s.life, a, func(text string) { warnings = append(warnings, text) })
+		if err == nil {
+			err = s.checkRights(s.life, a)
+		}
 		if err == nil {
 			err = s.readLayout(s.life, a)
 		}
-		done <- err
+		done <- withRights(err, a.prefix)
 	})
 	select {
 	case err := <-done:
+		if err == nil {
+			for _, text := range warnings {
+				warn(text)
+			}
+		}
 		return err
 	case <-ctx.Done():
 		s.kill()

@@ -15,7 +15,7 @@ import (
 var all = map[string][]*script{
 	"commit.lua": {commitScript, freeScript}, "claim.lua": {claimScript}, "peek.lua": {peekScript}, "renew.lua": {renewScript},
 	"get.lua": {getScript}, "list.lua": {listScript}, "queue.lua": {queueScript}, "places.lua": {placesScript},
-	"sweep.lua": {sweepScript}, "about.lua": {aboutScript},
+	"sweep.lua": {sweepScript}, "about.lua": {aboutScript}, "rights.lua": {rightsScript},
 }
 
 func TestEveryScriptHasAHeader(t *testing.T) {
