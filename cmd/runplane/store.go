@@ -23,11 +23,11 @@ const shownFindings = 50
 func (c *cli) storeCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "store",
-		Short: "Check a store's file, or salvage what is whole in a damaged one",
-		Long:  "Reads the file of a store (file:DIR) that no process serves. Neither command changes it.",
+		Short: "Back up a store, make one from a backup, check one, or salvage what is whole in a damaged one",
+		Long:  "Reads the file of a store (file:DIR) and does not change it. A backup can be made while a process serves the store.",
 		Args:  exactArgs(),
 	}
-	cmd.AddCommand(c.storeCheckCommand(), c.storeSalvageCommand())
+	cmd.AddCommand(c.storeBackupCommand(), c.storeRestoreCommand(), c.storeCheckCommand(), c.storeSalvageCommand())
 	return cmd
 }
 

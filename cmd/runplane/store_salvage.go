@@ -63,23 +63,28 @@ func neededFrom(key store.Key, value []byte) int64 {
 
 // hold suspends each open execution of the new store of which something is missing, and ends those that cannot be read.
 func (c *cli) hold(cmd *cobra.Command, r *salvageReport) error {
+	lost := lostOf(r.Findings)
+	return c.eachExecution(cmd, r.Out, func(p *plane, rec *store.Record) error { return holdOne(cmd.Context(), p, rec, lost, r) })
+}
+
+// eachExecution opens a store of which nothing runs, and passes each execution to do.
+func (c *cli) eachExecution(cmd *cobra.Command, dir string, do func(p *plane, rec *store.Record) error) error {
 	cfg, err := c.config(cmd)
 	if err != nil {
 		return err
 	}
-	cfg.Store, cfg.Shards = "file:"+r.Out, 0
+	cfg.Store, cfg.Shards = "file:"+dir, 0
 	cfg.MCPServers = nil // none is called
 	p, err := open(cmd.Context(), cfg, c.err, false)
 	if err != nil {
 		return err
 	}
-	lost := lostOf(r.Findings)
-	ctx, after := cmd.Context(), ""
+	after := ""
 	for {
-		page, err := p.store.List(ctx, store.Query{Kind: journal.KindExecution, After: after, Limit: 100})
+		page, err := p.store.List(cmd.Context(), store.Query{Kind: journal.KindExecution, After: after, Limit: 100})
 		for i := range page {
 			if err == nil {
-				err = holdOne(ctx, p, &page[i], lost, r)
+				err = do(p, &page[i])
 			}
 		}
 		if err != nil || len(page) == 0 {

@@ -37,9 +37,13 @@ type Count struct {
 // Check reads all of the store in a folder: pages, keys, checksums, records, logs and indexes. It changes nothing. An error means that the
 // file cannot be read at all, wraps store.ErrInUse while a process serves the store, and is a *Fault where no store may be kept.
 func Check(dir string) (Report, error) {
-	c, err := openCheck(dir)
+	return checkFile(filepath.Join(dir, fileName))
+}
+
+func checkFile(path string) (Report, error) {
+	c, err := openCheck(path)
 	if err != nil {
-		return Report{Path: filepath.Join(dir, fileName)}, err
+		return Report{Path: path}, err
 	}
 	defer c.close()
 	err = c.run()
@@ -67,8 +71,7 @@ type logEnd struct {
 	last   int64
 }
 
-func openCheck(dir string) (c *check, err error) {
-	path := filepath.Join(dir, fileName)
+func openCheck(path string) (c *check, err error) {
 	info, err := os.Lstat(path)
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", path, err)
@@ -78,7 +81,7 @@ func openCheck(dir string) (c *check, err error) {
 	}
 	locked, lockErr := openReadOnly(path)
 	if errors.Is(lockErr, bberrors.ErrTimeout) {
-		return nil, inUse(dir, path)
+		return nil, inUse(filepath.Dir(path), path)
 	}
 	unlock := func() {
 		if lockErr == nil {

@@ -39,6 +39,11 @@
 // that nothing is acknowledged that is not kept. An entry that does not match its checksum is a fault of that call alone. What remains is
 // a disk that refuses a commit and at the same moment cannot read a page: bbolt then reads all pages on a goroutine of its own.
 //
+// # Backups
+//
+// A backup is a read transaction that is written to a new file in the store's folder by the process that serves it, which is asked by a file
+// there (backup.go).
+//
 // # Wakes and leases
 //
 // Wakes are on disk. Memory holds those that are due and the time of the next one, so wakes that are not due cost no memory.

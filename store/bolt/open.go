@@ -95,6 +95,9 @@ func Open(o Options) (*Store, error) {
 	s.running.Go(func() { s.queues.runClock(s.stop) })
 	s.running.Go(func() { s.runSweeper(o.Sweep, s.stop) })
 	s.running.Go(func() { s.file.watch(s.size.Load, s.stop) })
+	if o.Dir != "" {
+		s.running.Go(func() { s.answerBackups(o.Dir, s.stop) })
+	}
 	return s, nil
 }
 

@@ -23,9 +23,10 @@ type From func(key store.Key, value []byte) int64
 // the first. The findings of the report are what was found, and what is lost: every record, wake or part of a log that something names.
 // Indexes are made again. A log is copied up to its first gap after the number that from returns.
 func Salvage(dir, out string, from From) (Report, error) {
-	c, err := openCheck(dir)
+	damaged := filepath.Join(dir, fileName)
+	c, err := openCheck(damaged)
 	if err != nil {
-		return Report{Path: filepath.Join(dir, fileName)}, err
+		return Report{Path: damaged}, err
 	}
 	defer c.close()
 	if err := os.MkdirAll(out, 0o700); err != nil {
