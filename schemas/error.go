@@ -254,6 +254,8 @@ type Finding struct {
 	Fix      []PatchOp `json:"fix,omitempty" jsonschema:"description=JSON Patch (RFC 6902) that repairs the plan"`
 	// Lossy: the fix leaves out a part of what was written. No such fix is given for what orders, guards, bounds, repeats, undoes or approves.
 	Lossy bool `json:"lossy,omitempty" jsonschema:"description=the fix leaves out a part of what was written\\, which changes no order\\, condition or limit"`
+	// Temporary: it is about a state of the world outside of the plan that may pass.
+	Temporary bool `json:"-"`
 }
 
 // PatchOp is one JSON Patch operation (RFC 6902): add, remove, replace or move.

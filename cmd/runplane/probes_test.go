@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -148,6 +149,11 @@ func probeBroken(t *testing.T) {
 		}
 		return err == nil && named == 2 && h.Status == schemas.HealthDown
 	})
+	_, err := s.tool(context.Background(), "execute_plan", args{"execution_plan": args{"nodes": []args{{"id": "a", "capability": "hung.echo"}}}})
+	if e, ok := errors.AsType[*schemas.Error](err); !ok || e.Code != schemas.CodeUnavailable || !e.Retryable || e.RetryAfterSeconds == 0 ||
+		!strings.Contains(e.Message, `the tools of realm "hung" are not known now`) {
+		t.Errorf("a plan for the one that hangs: %v", err)
+	}
 	res := must[*http.Response](t)(http.Get(s.url + "/readyz")) //nolint:noctx // a test of our own server
 	res.Body.Close()
 	if res.StatusCode != http.StatusServiceUnavailable {

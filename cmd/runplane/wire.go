@@ -39,6 +39,10 @@ type plane struct {
 	runtime *runtime.Runtime
 }
 
+// firstWait is how long a plan that is submitted to a server waits for a realm that was never seen, well within the patience of clients. A
+// command that runs one plan and ends waits as long as the start may take.
+const firstWait = 8 * time.Second
+
 // maxDepth is how many runtimes may stand above one: a second may serve another configuration.
 const maxDepth = 2
 
@@ -64,11 +68,15 @@ func open(ctx context.Context, c Config, stderr io.Writer, eager bool) (*plane, 
 	if p.store, err = openStore(ctx, c.Store, c.Shards, func(w string) { p.log.Warn(w) }); err != nil {
 		return nil, err
 	}
+	var patience time.Duration
+	if eager {
+		patience = firstWait
+	}
 	p.pool, err = realm.New(realm.Config{
 		Realms: c.MCPServers, Policies: c.Policies, Logger: p.log, Version: version(), Lazy: !eager,
 		Limits: realm.Limits{
 			StartTimeout: c.Limits.StartTimeout.Std(), LeaveGrace: c.Drain.Std(), ProbeEvery: c.Limits.ProbeEvery.Std(), MaxDepth: c.Limits.MaxDepth,
-			MaxMessage: c.Limits.MaxMessageBytes,
+			MaxMessage: c.Limits.MaxMessageBytes, FirstWait: patience,
 		},
 		Inherit:  slices.Concat([]string{}, c.InheritEnv), // not nil
 		StateDir: c.StateDir,

@@ -71,7 +71,7 @@ var (
 	errIgnored = errors.New("not caused by the realm")
 )
 
-// verdicts is what counts, by code. A code that is not listed is ignored, and so is a call that its caller ended.
+// verdicts is what counts, by code. A code that is not listed is ignored, and so are a call that its caller ended and a [Known] failure.
 var verdicts = map[schemas.Code]error{
 	schemas.CodeUnavailable:     errFault,
 	schemas.CodeTimeout:         errFault,
@@ -86,7 +86,7 @@ func judge(ctx context.Context, err error) error {
 	if err == nil {
 		return nil
 	}
-	if ctx.Err() != nil {
+	if _, known := errors.AsType[Known](err); known || ctx.Err() != nil {
 		return errIgnored
 	}
 	e := schemas.AsError(err)

@@ -33,6 +33,7 @@ func TestBreakerCountsOnlyFailuresOfTheRealm(t *testing.T) {
 	}{
 		{"unavailable", down, true}, {"timeout", late, true}, {"garbled answer", garbled, true},
 		{"tool error", refusing, false}, {"invalid argument", wrong, false}, {"limit of the realm", tooFast, false},
+		{"a failure that is known", Known{down}, false},
 		{"unclassified", errors.New("defect"), false}, {"cancelled", schemas.Errorf(schemas.CodeCancelled, "x"), false}, {"answer", nil, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -140,12 +140,13 @@ func (c *Capabilities) prepare(ctx context.Context, in Invocation) (*call.Call, 
 		}
 	}
 	tool, known := c.Realms.Catalog(ctx, []string{in.Realm}).Tool(in.Realm, in.Capability)
-	if !known {
-		_, err := c.Realms.Resolve(ctx, in.Realm, in.Capability) // for the error
-		if err == nil {
-			err = fmt.Errorf("%s.%s is resolved but not in the catalog", in.Realm, in.Capability)
+	if !known { // the realm may still be starting
+		if _, err := c.Realms.Resolve(ctx, in.Realm, in.Capability); err != nil {
+			return nil, err
 		}
-		return nil, err
+		if tool, known = c.Realms.Catalog(ctx, []string{in.Realm}).Tool(in.Realm, in.Capability); !known {
+			return nil, schemas.Errorf(schemas.CodeUnavailable, "the tools of realm %q changed meanwhile", in.Realm).WithOutcome(schemas.NotRun)
+		}
 	}
 	checker, err := c.checkers.get(tool.Hash, tool.InputSchema)
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 // Realms is the hook to the downstream servers; package realm implements it.
 type Realms interface {
 	call.Invoker
-	// Catalog returns a snapshot of the tools of realms; it starts those that are not running.
+	// Catalog returns a snapshot of the tools of realms; it starts those that are not running, and may wait less for them than Resolve.
 	Catalog(ctx context.Context, realms []string) plan.Catalog
 	// Definition returns a tool as its realm lists it now; it asks the realm if the tool is not known. false: it is unknown.
 	Definition(ctx context.Context, realm, capability string) (plan.Tool, bool)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/runplane/runplane/runtime/plan"
 	"github.com/runplane/runplane/schemas"
@@ -103,15 +104,20 @@ func inPlaceOf(refused []schemas.Finding, f schemas.Finding) bool {
 	})
 }
 
+// realmRetryDelay is after how long a realm whose tools are not known may be asked for again.
+const realmRetryDelay = 5 * time.Second
+
 // manyErrors is how many errors of a plan show that its author needs to read what a plan is.
 const manyErrors = 3
 
-// InvalidPlan returns the error of code invalid_plan that carries the findings; its message is the first of severity error.
+// InvalidPlan returns the error that carries the findings; its message is the first of severity error. Its code is invalid_plan, or unavailable
+// where nothing is wrong but that tools are not known now: then the same plan may be accepted later.
 func InvalidPlan(findings []schemas.Finding) *schemas.Error {
 	var first string
-	n := 0
+	n, temporary := 0, true
 	for _, f := range findings {
 		if isError(f) {
+			temporary = temporary && f.Temporary
 			if n++; n == 1 {
 				first = strings.TrimPrefix(f.Path+": "+f.Message, ": ")
 			}
@@ -119,6 +125,11 @@ func InvalidPlan(findings []schemas.Finding) *schemas.Error {
 	}
 	if n > 1 {
 		first = fmt.Sprintf("%s (and %d more)", first, n-1)
+	}
+	if temporary && n > 0 {
+		return schemas.Errorf(schemas.CodeUnavailable, "%s", first).WithRetryAfter(realmRetryDelay).
+			WithHint("nothing was started; submit the same plan again after retry_after_seconds; check_health shows the state of the realm").
+			With(func(e *schemas.Error) { e.Findings = findings })
 	}
 	return schemas.Errorf(schemas.CodeInvalidPlan, "%s", first).With(func(e *schemas.Error) {
 		if e.Findings = findings; n >= manyErrors {

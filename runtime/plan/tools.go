@@ -170,7 +170,8 @@ func (c *compiler) available(realm, at string) bool {
 	if e.Hint != "" && e.Code != schemas.CodeInternal {
 		message += " (" + e.Hint + ")"
 	}
-	c.out.errorf(CodeRealmUnavailable, at, "the tools of realm %q are not known now: %s", realm, message)
+	f := c.out.errorf(CodeRealmUnavailable, at, "the tools of realm %q are not known now: %s", realm, message)
+	f.Temporary = e.Retryable
 	return false
 }
 

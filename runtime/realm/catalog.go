@@ -20,7 +20,7 @@ type Catalog struct {
 var _ plan.Catalog = (*Catalog)(nil)
 
 // Catalog takes a snapshot of these realms; none means all. It starts realms whose tools are not known, concurrently, and waits
-// for them as long as a start may take, or for Limits.CachedWait if an earlier catalog is known.
+// for them for Limits.FirstWait, or for Limits.CachedWait if an earlier catalog is known or the last start failed.
 func (p *Pool) Catalog(ctx context.Context, realms []string) *Catalog {
 	m := p.members.Load()
 	c := &Catalog{names: m.names, listings: map[string]*listing{}, errors: map[string]error{}}
@@ -35,7 +35,7 @@ func (p *Pool) Catalog(ctx context.Context, realms []string) *Catalog {
 			continue // Tools returns the error
 		}
 		wg.Go(func() {
-			l, err := r.waitListing(ctx, r.startTimeout()+r.limits.ListTimeout)
+			l, err := r.waitListing(ctx, r.catalogWait())
 			mu.Lock()
 			defer mu.Unlock()
 			if c.errors[name] = err; l != nil {
@@ -77,6 +77,24 @@ func (c *Catalog) Tool(realm, name string) (plan.Tool, bool) {
 	return t.plan(), true
 }
 
+// listingWait is how long a realm may take until its tools are listed.
+func (r *realm) listingWait() time.Duration { return r.startTimeout() + r.limits.ListTimeout }
+
+// catalogWait is how long a snapshot waits for the realm. Where it is bounded, whoever checks a plan again waits less for a realm whose
+// start has failed.
+func (r *realm) catalogWait() time.Duration {
+	if r.limits.FirstWait <= 0 {
+		return r.listingWait()
+	}
+	wait := r.limits.FirstWait
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.failures > 0 {
+		wait = min(wait, r.limits.CachedWait)
+	}
+	return wait
+}
+
 // waitListing returns the realm's tools: those of the live connection, or after CachedWait the last known ones. Without either
 // it waits up to wait. The error is a *schemas.Error.
 func (r *realm) waitListing(ctx context.Context, wait time.Duration) (*listing, error) {
@@ -103,18 +121,19 @@ func (r *realm) waitListing(ctx context.Context, wait time.Duration) (*listing, 
 			r.requestStart()
 		}
 		r.mu.Unlock()
-		var waitErr error
+		late := false
 		select {
 		case <-changed:
 		case <-timer.C:
-			waitErr = schemas.Errorf(schemas.CodeUnavailable, "realm %q is still starting", r.name).
-				WithHint("try again shortly; check_health shows its state")
+			late = true
 		case <-ctx.Done():
-			waitErr = cancelledError("realm "+r.name, &fault{cause: context.Cause(ctx)})
 		}
 		r.mu.Lock()
-		if waitErr != nil {
-			return r.lastListing(waitErr)
+		switch {
+		case late:
+			return r.lastListing(r.stillStarting())
+		case ctx.Err() != nil:
+			return r.lastListing(cancelledError("realm "+r.name, &fault{cause: context.Cause(ctx)}))
 		}
 	}
 }

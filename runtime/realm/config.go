@@ -60,6 +60,7 @@ type Limits struct {
 	CatalogTTL    time.Duration // age at which a catalog is read again
 	Debounce      time.Duration // how long after list_changed the tools are read, so that several cause one reading
 	CachedWait    time.Duration // how long Catalog and Discover wait for a realm whose last catalog is known
+	FirstWait     time.Duration // how long Catalog waits for a realm that was never seen; 0: as long as a start may take
 	BackoffMin    time.Duration // wait after the first failed start; doubled with each further one
 	BackoffMax    time.Duration
 	CloseGrace    time.Duration // between the end of stdin and TERM, and between TERM and KILL

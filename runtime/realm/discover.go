@@ -37,7 +37,7 @@ func (p *Pool) Resolve(ctx context.Context, realm, name string) (schemas.Capabil
 	if err != nil {
 		return schemas.Capability{}, err
 	}
-	l, err := r.waitListing(ctx, r.startTimeout()+r.limits.ListTimeout)
+	l, err := r.waitListing(ctx, r.listingWait())
 	if err != nil {
 		return schemas.Capability{}, err
 	}
@@ -74,7 +74,7 @@ func (p *Pool) Discover(ctx context.Context, realm, query, detail string, limit 
 			_, err := p.realm(realm)
 			return schemas.Discovery{}, err
 		}
-		names, wait = []string{realm}, r.startTimeout()+r.limits.ListTimeout
+		names, wait = []string{realm}, r.listingWait()
 	}
 	switch detail {
 	case "":

@@ -30,7 +30,7 @@ const (
 
 // Invoke calls one tool once and returns its result. It starts the realm if necessary, and waits for it. Except for the start it
 // has no timeout of its own: it obeys ctx, and when ctx ends, the call is cancelled downstream. An error is a *schemas.Error with
-// its Outcome.
+// its Outcome; in a [call.Known] if it is that of a start which another call has been told.
 //
 // It sends a call a second time only if the first certainly did not reach the tool: the realm had lost the session, or the
 // connection failed before a byte was written.
@@ -54,7 +54,7 @@ func (p *Pool) Invoke(ctx context.Context, c *call.Call) (*call.Result, error) {
 			continue
 		}
 		if err != nil {
-			return nil, err
+			return nil, r.tell(err)
 		}
 		if refused {
 			r.discard(cn, errSessionLost)

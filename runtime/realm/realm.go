@@ -42,6 +42,7 @@ type realm struct {
 	stopped  bool
 	removed  bool           // removed from the pool
 	attempts int            // starts that ended, with or without success
+	told     int            // the number of the last start whose failure a call was given
 	failures int            // in a row
 	failedAt time.Time      // of the last failure
 	failure  *schemas.Error // the last one; nil while ready
@@ -230,7 +231,8 @@ func (r *realm) discard(cn *conn, cause error) {
 	r.conn.CompareAndSwap(cn, nil)
 }
 
-// connected returns the live conn, or requests a start and waits for it. The error is a *schemas.Error with NotRun.
+// connected returns the live conn, or requests a start and waits for it. The error is a *schemas.Error with NotRun, in a notStarted if
+// it is the realm that does not start.
 func (r *realm) connected(ctx context.Context) (*conn, error) {
 	if cn := r.conn.Load(); cn != nil {
 		return cn, nil
@@ -238,13 +240,13 @@ func (r *realm) connected(ctx context.Context) (*conn, error) {
 	r.mu.Lock()
 	before := r.attempts
 	for {
-		cn, failure, changed := r.conn.Load(), r.waitError(before), r.changed
+		cn, failure, changed, start := r.conn.Load(), r.waitError(before), r.changed, r.attempts
 		r.mu.Unlock()
 		if cn != nil {
 			return cn, nil
 		}
 		if failure != nil {
-			return nil, failure
+			return nil, notStarted{failure, start}
 		}
 		r.requestStart()
 		select {

@@ -26,6 +26,25 @@ func (r *realm) tooSlow() *schemas.Error {
 			"or NODE_EXTRA_CA_CERTS, for this program, which hands them on", r.name, schemas.Duration(within))
 }
 
+// stillStarting is the error of a realm whose tools were not known after a wait. The caller holds r.mu.
+func (r *realm) stillStarting() *schemas.Error {
+	e := schemas.Errorf(schemas.CodeUnavailable, "realm %q is still starting", r.name).WithOutcome(schemas.NotRun).
+		WithHint("try again shortly; check_health shows its state")
+	place := placeOf(r.spec.URL)
+	if r.kind == transportStdio {
+		place = "its program " + r.spec.Command
+	}
+	switch {
+	case r.state == schemas.RealmReady:
+		e.Message = schemas.Format("realm %q is connected and has not listed its tools yet", r.name)
+	case r.failure != nil:
+		e = r.failure.With(func(e *schemas.Error) { e.Message += "; it is being started again" })
+	default:
+		e.Message += schemas.Format(": %s has not answered yet, and may take %s", place, schemas.Duration(r.startTimeout()))
+	}
+	return r.withoutSecrets(e)
+}
+
 // placeOf is a URL without what may be a secret in it.
 func placeOf(raw string) string {
 	u, err := url.Parse(raw)
