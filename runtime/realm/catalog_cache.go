@@ -25,9 +25,12 @@ func (r *realm) setListing(at time.Time, raw []json.RawMessage) *listing {
 	}
 }
 
+// parseListing is called by the run goroutine, or by one that holds r.mu.
 func (r *realm) parseListing(at time.Time, raw []json.RawMessage) *listing {
 	policies := r.policies.Load()
-	return newListing(at, raw, r.limits, func(tool string) schemas.Policy { return policies.For(r.name, tool) }, r.log)
+	l := newListing(at, raw, r.limits, func(tool string) schemas.Policy { return policies.For(r.name, tool) }, r.log)
+	l.about = r.server + " " + r.title
+	return l
 }
 
 // loadCatalog loads the listing that an earlier process saved, if it is of the same spec.
@@ -45,9 +48,9 @@ func (r *realm) loadCatalog(ctx context.Context) {
 	if len(data) == 0 || json.Unmarshal(data, &s) != nil || s.Spec != specDigest(r.spec) {
 		return
 	}
+	r.update(func() { r.server, r.title, r.protocol = s.Server, s.Title, s.Protocol })
 	l := r.setListing(s.At, s.Tools)
 	r.saved = savedFor{l, s.Server, s.Protocol}
-	r.update(func() { r.server, r.protocol = s.Server, s.Protocol })
 }
 
 // saveCatalog reports whether it has saved the listing, or need not.
@@ -55,7 +58,7 @@ func (r *realm) saveCatalog(ctx context.Context, l *listing, cn *conn) bool {
 	if r.cache == nil {
 		return true
 	}
-	data, err := json.Marshal(saved{Spec: specDigest(r.spec), At: l.at, Server: cn.server, Protocol: cn.version, Tools: l.raw})
+	data, err := json.Marshal(saved{Spec: specDigest(r.spec), At: l.at, Server: cn.server, Title: cn.title, Protocol: cn.version, Tools: l.raw})
 	if err == nil {
 		err = r.cache.Save(ctx, r.name, data)
 	}

@@ -37,6 +37,7 @@ type conn struct {
 	modern   bool
 	version  string // negotiated protocol
 	server   string // name and version that the realm reports
+	title    string // of the server, as it reports it
 	maxDepth int    // levels of nesting in an answer
 	metaTail []byte // the fields of `_meta` that a modern realm requires in each request, after a comma
 
@@ -188,6 +189,7 @@ func (c *conn) initialize(ctx, life context.Context, me mcp.Implementation) erro
 	}
 	c.version = c.client.ProtocolVersion()
 	c.modern = mcp.IsModernProtocol(c.version)
+	c.title = c.redact.Text(clean(strings.TrimSpace(result.ServerInfo.Title), 200))
 	c.server = c.redact.Text(clean(strings.TrimSpace(result.ServerInfo.Name+" "+result.ServerInfo.Version), 200))
 	if c.modern {
 		return c.setMeta(me)

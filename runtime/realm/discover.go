@@ -57,8 +57,8 @@ func (p *Pool) Resolve(ctx context.Context, realm, name string) (schemas.Capabil
 	return c, nil
 }
 
-// Discover lists capabilities: of one realm or, with an empty realm, of all; those with a word of query, best first, or with an
-// empty query all, in the order of realm and name. limit is the size of a page, and cursor the NextCursor of the previous page. Without a
+// Discover lists capabilities: of one realm or, with an empty realm, of all; those that fit the query, best first and none far behind, or
+// with an empty query all, in the order of realm and name. limit is the size of a page, and cursor the NextCursor of the previous page. Without a
 // limit a page has the best eight, or 50 names, and all of it at most schemas.MaxAnswer bytes. While a realm starts, its last known catalog
 // is used. Without one Discover waits for CachedWait, or if the realm was named as long as a start may take.
 //

@@ -22,8 +22,10 @@ type listing struct {
 	names []string          // sorted
 	tools map[string]*tool
 
-	once sync.Once // guards docs
-	docs map[string]document
+	about string // name and title of the server
+
+	once  sync.Once // guards index
+	index *index
 }
 
 // newListing parses the definitions. An invalid one is omitted and logged, and so is a second one with the same name.
@@ -58,6 +60,7 @@ type saved struct {
 	Spec     string            `json:"spec"`
 	At       time.Time         `json:"at"`
 	Server   string            `json:"server,omitempty"`
+	Title    string            `json:"title,omitempty"`
 	Protocol string            `json:"protocol,omitempty"`
 	Tools    []json.RawMessage `json:"tools"`
 }

@@ -49,6 +49,7 @@ type realm struct {
 	listing  *listing       // the last known tools; nil: none yet
 	listErr  error          // why the listing is missing or outdated
 	server   string
+	title    string // of the server
 	protocol string
 	changed  chan struct{} // closed and replaced at each change
 	fresh    freshness     // of the listing
@@ -148,7 +149,7 @@ func (r *realm) start(ctx context.Context) (*conn, error) {
 		}
 		r.state, r.failures, r.failure = schemas.RealmReady, 0, nil
 		r.unanswered.Store(0)
-		r.server, r.protocol = cn.server, cn.version
+		r.server, r.title, r.protocol = cn.server, cn.title, cn.version
 		r.conn.Store(cn)
 	})
 	if err == nil {

@@ -15,8 +15,12 @@ const (
 	bm25K1 = 1.2  // how soon further occurrences of a word count less
 	bm25B  = 0.6  // how much a long text counts less
 	prefix = 0.4  // weight of a word of which the query word is only a prefix
+	akin   = 0.5  // weight of a word that means nearly the same as the query word
 	scale  = 1000 // scores are integers, so that they compare and print the same everywhere
 )
+
+// A tool whose score is less than the best one divided by farBehind is not shown.
+const farBehind = 3
 
 // wholeName is the factor for a tool all of whose name is in the query.
 const wholeName = 2
@@ -25,44 +29,91 @@ const wholeName = 2
 const (
 	inName        = 5
 	inTitle       = 3
-	inRealm       = 2
+	inRealm       = 2 // of the realm's name, and of the name and title of its server
 	inProperty    = 1
 	inDescription = 1
 )
 
-// document is a tool for the search: the weighted frequency of each word.
-type document struct {
-	words  map[string]float64
-	length float64
+// index is the tools of a listing for the search, by their place in its names.
+type index struct {
+	words   map[string][]posting
+	sorted  []string   // the words
+	lengths []float64  // of the texts of each tool, in words
+	length  float64    // of all of them
+	names   [][]string // the words of each name
 }
 
-// documents are the documents of a listing, created at the first search.
-func (l *listing) documents(realm string) map[string]document {
+// posting is the weighted frequency of a word in a tool.
+type posting struct {
+	tool int
+	sum  float64
+}
+
+// searchable is the index of the listing, made at the first search.
+func (l *listing) searchable(realm string) *index {
 	l.once.Do(func() {
-		l.docs = make(map[string]document, len(l.names))
-		for _, name := range l.names {
-			l.docs[name] = newDocument(realm, l.tools[name])
+		x := &index{words: map[string][]posting{}, lengths: make([]float64, len(l.names)), names: make([][]string, len(l.names))}
+		about := append(words(realm+" "+l.about), joined(l.about)...)
+		for i, name := range l.names {
+			t := l.tools[name]
+			x.add(i, about, inRealm)
+			x.names[i] = stems(words(name))
+			x.add(i, words(name), inName)
+			x.add(i, words(t.title), inTitle)
+			x.add(i, words(t.description), inDescription)
+			for _, p := range properties(t.inputSchema) {
+				x.add(i, words(p), inProperty)
+			}
 		}
+		x.sorted = slices.Sorted(maps.Keys(x.words))
+		l.index = x
 	})
-	return l.docs
+	return l.index
 }
 
-func newDocument(realm string, t *tool) document {
-	d := document{words: map[string]float64{}}
-	add := func(text string, weight float64) {
-		for _, w := range words(text) {
-			d.words[w] += weight
-			d.length++
+func (x *index) add(i int, words []string, weight float64) {
+	for _, w := range words {
+		w = stem(w)
+		list := x.words[w]
+		if n := len(list); n > 0 && list[n-1].tool == i {
+			list[n-1].sum += weight
+		} else {
+			x.words[w] = append(list, posting{i, weight})
+		}
+		x.lengths[i]++
+		x.length++
+	}
+}
+
+// frequencies sets the weighted frequency of a term of the query in each tool, that of its word, or reduced of one that begins with it, and
+// adds those that mean nearly the same, but no more for each than a word of the description. It returns how many tools have any.
+func (x *index) frequencies(term string, often []float64) (holders int) {
+	clear(often)
+	take := func(word string, weight float64) {
+		for _, p := range x.words[word] {
+			if often[p.tool] == 0 {
+				holders++
+			}
+			often[p.tool] = max(often[p.tool], p.sum*weight)
 		}
 	}
-	add(realm, inRealm)
-	add(t.name, inName)
-	add(t.title, inTitle)
-	add(t.description, inDescription)
-	for _, name := range properties(t.inputSchema) {
-		add(name, inProperty)
+	take(term, 1)
+	if len(term) >= 3 {
+		for at, _ := slices.BinarySearch(x.sorted, term); at < len(x.sorted) && strings.HasPrefix(x.sorted[at], term); at++ {
+			if x.sorted[at] != term {
+				take(x.sorted[at], prefix)
+			}
+		}
 	}
-	return d
+	for _, other := range kin[term] {
+		for _, p := range x.words[other] {
+			if often[p.tool] == 0 {
+				holders++
+			}
+			often[p.tool] += min(p.sum*akin, inDescription)
+		}
+	}
+	return holders
 }
 
 // properties is the names of the top-level properties of a schema.
@@ -119,85 +170,82 @@ type match struct {
 	tool  *tool
 }
 
-// candidate is a tool that is being scored.
-type candidate struct {
-	match
-	document
-}
-
-// rank sorts the tools by their score for the query, ties by realm and name, without those that have none of its words. An empty
-// query matches all. names are those of the realms, sorted.
+// rank sorts the tools by their score for the query, ties by realm and name, without those that have none of its words or are far behind
+// the best. An empty query matches all. names are those of the realms, sorted.
 func rank(listings map[string]*listing, names []string, query string) []match {
-	var all []candidate
+	all := []match(nil)
+	var indexes []*index
+	blank := strings.TrimSpace(query) == ""
 	length := 0.0
 	for _, realm := range names {
 		l := listings[realm]
 		if l == nil {
 			continue
 		}
-		docs := l.documents(realm)
 		for _, name := range l.names {
-			all = append(all, candidate{match{realm: realm, name: name, tool: l.tools[name]}, docs[name]})
-			length += docs[name].length
+			all = append(all, match{realm: realm, name: name, tool: l.tools[name]})
+		}
+		if !blank {
+			x := l.searchable(realm)
+			indexes, length = append(indexes, x), length+x.length
 		}
 	}
-	queried := words(query)
-	slices.Sort(queried)
-	queried = slices.Compact(queried)
-	var found []match
-	if strings.TrimSpace(query) == "" {
-		for _, c := range all {
-			found = append(found, c.match)
-		}
-		return found // the names are sorted, as those of each listing are
+	if blank {
+		return all // the names are sorted, as those of each listing are
 	}
-	scores, hits := make([]float64, len(all)), make([]int, len(all))
-	for _, word := range queried {
-		score(all, word, length/float64(len(all)), scores, hits)
+	terms := terms(query)
+	if len(terms) == 0 {
+		return nil
 	}
-	for i, c := range all {
-		if hits[i] == 0 {
-			continue
+	scores := fit(indexes, terms, len(all), length/float64(max(len(all), 1)))
+	best := slices.Max(append(scores, 0))
+	found := all[:0]
+	for i, m := range all {
+		if m.score = int(scores[i]*scale + 0.5); m.score > 0 && scores[i]*farBehind >= best {
+			found = append(found, m)
 		}
-		fit := scores[i] * float64(hits[i]) / float64(len(queried)) // fewer words of the query count less
-		if !slices.ContainsFunc(words(c.name), func(w string) bool { return !slices.Contains(queried, w) }) {
-			fit *= wholeName
-		}
-		c.score = int(fit*scale + 0.5)
-		found = append(found, c.match)
 	}
 	slices.SortFunc(found, match.compare)
-	return found
+	return slices.Clip(found)
 }
 
-// score adds the score of one word of the query to each candidate, and counts a hit for those that have it.
-func score(all []candidate, word string, average float64, scores []float64, hits []int) {
-	often := make([]float64, len(all))
-	holders := 0.0
-	for i, c := range all {
-		if often[i] = c.frequency(word); often[i] > 0 {
-			holders++
+// fit is the score of each of n tools for the terms. average is the mean length of their texts.
+func fit(indexes []*index, terms []string, n int, average float64) []float64 {
+	scores, covered, often := make([]float64, n), make([]float64, n), make([]float64, n)
+	asked := 0.0
+	for _, term := range terms {
+		at, holders := 0, 0
+		for _, x := range indexes {
+			holders += x.frequencies(term, often[at:at+len(x.lengths)])
+			at += len(x.lengths)
+		}
+		if holders == 0 {
+			continue // it says nothing of any
+		}
+		rarity := math.Log(1 + (float64(n-holders)+0.5)/(float64(holders)+0.5))
+		asked += rarity
+		i := 0
+		for _, x := range indexes {
+			for _, length := range x.lengths {
+				if f := often[i]; f > 0 {
+					covered[i] += rarity
+					scores[i] += rarity * f * (bm25K1 + 1) / (f + bm25K1*(1-bm25B+bm25B*length/average))
+				}
+				i++
+			}
 		}
 	}
-	rarity := math.Log(1 + (float64(len(all))-holders+0.5)/(holders+0.5))
-	for i, c := range all {
-		if f := often[i]; f > 0 {
-			hits[i]++
-			scores[i] += rarity * f * (bm25K1 + 1) / (f + bm25K1*(1-bm25B+bm25B*c.length/average))
+	i := 0
+	for _, x := range indexes {
+		for _, name := range x.names {
+			if covered[i] > 0 {
+				scores[i] *= covered[i] / asked // a tool that has fewer words of the query counts less
+			}
+			if !slices.ContainsFunc(name, func(w string) bool { return !slices.Contains(terms, w) }) {
+				scores[i] *= wholeName
+			}
+			i++
 		}
 	}
-}
-
-// frequency is the weighted frequency of the word in the document, or without it of a word that begins with it, reduced.
-func (d document) frequency(word string) float64 {
-	if f := d.words[word]; f > 0 || len(word) < 3 {
-		return f
-	}
-	most := 0.0
-	for w, f := range d.words {
-		if strings.HasPrefix(w, word) {
-			most = max(most, f*prefix)
-		}
-	}
-	return most
+	return scores
 }

@@ -3,6 +3,8 @@ package realm
 import (
 	"encoding/json"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -83,6 +85,94 @@ func TestSearchRanksTheIntendedToolFirst(t *testing.T) {
 	if got := rank(listings, names, "!?"); got != nil {
 		t.Errorf("a query without a word finds %d tools", len(got))
 	}
+}
+
+// Among many realms, what people say finds what they mean within the first three.
+func TestSearchFindsWhatPeopleMean(t *testing.T) {
+	listings, names := manyRealms(t)
+	if len(names) != 23 {
+		t.Errorf("there are %d realms", len(names))
+	}
+	asked, missed := 0, 0
+	for line := range strings.Lines(readTestdata(t, "search_queries.txt")) {
+		query, wanted, ok := strings.Cut(strings.TrimSpace(line), ": ")
+		if !ok {
+			t.Fatalf("no query: %q", line)
+		}
+		asked++
+		var got []string
+		for _, m := range rank(listings, names, query) {
+			got = append(got, m.realm+"."+m.name)
+		}
+		shown := got[:min(3, len(got))]
+		if !slices.ContainsFunc(strings.Fields(wanted), func(w string) bool { return slices.Contains(shown, w) }) {
+			missed++
+			t.Logf("%q finds %q, not %s (place %d)", query, shown, wanted, slices.Index(got, strings.Fields(wanted)[0])+1)
+		}
+	}
+	if asked < 30 || missed*20 > asked {
+		t.Errorf("%d of %d queries find what was meant", asked-missed, asked)
+	}
+}
+
+// The name and the title of a server are found, and what is far behind the best is not shown.
+func TestSearchShowsNothingFarBehind(t *testing.T) {
+	listings, names := manyRealms(t)
+	found := rank(listings, names, "hubspot")
+	if len(found) != 4 || slices.ContainsFunc(found, func(m match) bool { return m.realm != "crm" }) {
+		t.Errorf("the title of a server finds %d tools", len(found))
+	}
+	found = rank(listings, names, "refund a payment intent in stripe")
+	for _, m := range found {
+		if m.score*farBehind < found[0].score-farBehind {
+			t.Errorf("%s.%s has %d, the best %d", m.realm, m.name, m.score, found[0].score)
+		}
+	}
+	if len(found) == 0 || found[0].name != "create_refund" || len(found) > 10 {
+		t.Errorf("found %d tools", len(found))
+	}
+}
+
+func readTestdata(t testing.TB, name string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("testdata", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// manyRealms is listings of the realms in testdata: "# realm: title", and below it "tool(arguments): description".
+func manyRealms(t testing.TB) (map[string]*listing, []string) {
+	t.Helper()
+	listings, names, raw := map[string]*listing{}, []string{}, map[string][]json.RawMessage{}
+	titles := map[string]string{}
+	for line := range strings.Lines(readTestdata(t, "search_realms.txt")) {
+		head, text, _ := strings.Cut(strings.TrimSpace(line), ": ")
+		if realm, ok := strings.CutPrefix(head, "# "); ok {
+			names, titles[realm] = append(names, realm), text
+			continue
+		}
+		name, arguments, _ := strings.Cut(strings.TrimSuffix(head, ")"), "(")
+		properties := map[string]any{}
+		for _, argument := range strings.FieldsFunc(arguments, func(r rune) bool { return r == ',' || r == ' ' }) {
+			properties[argument] = true
+		}
+		definition, err := json.Marshal(map[string]any{
+			"name": name, "description": text, "inputSchema": map[string]any{"type": "object", "properties": properties},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		realm := names[len(names)-1]
+		raw[realm] = append(raw[realm], definition)
+	}
+	for _, realm := range names {
+		listings[realm] = newListing(time.Now(), raw[realm], DefaultLimits, func(string) schemas.Policy { return schemas.Policy{} }, hclog.NewNullLogger())
+		listings[realm].about = titles[realm]
+	}
+	slices.Sort(names)
+	return listings, names
 }
 
 func TestSearchBreaksTiesByName(t *testing.T) {
