@@ -130,6 +130,8 @@ type Execution struct {
 	Earlier     bool         `json:"earlier,omitempty" jsonschema:"description=the idempotency key was used before: this is the execution of that time\\, and nothing was started now"`
 	Hint        string       `json:"hint,omitempty" jsonschema:"description=what to call next"`
 
+	WaitedSeconds float64 `json:"waited_seconds,omitempty" jsonschema:"description=how long this answer has waited"`
+
 	More *Ref `json:"more,omitempty" jsonschema:"description=where all of it is read\\, if parts are left out"`
 }
 

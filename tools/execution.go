@@ -66,6 +66,9 @@ func (s Submission) submit(ctx context.Context, rt *runtime.Runtime, sub engine.
 func (s Submission) run(ctx context.Context, rt *runtime.Runtime, r Request,
 	start func(options engine.Submit) (schemas.Execution, error),
 ) (schemas.Execution, error) {
+	if err := checkWait(rt, s.WaitSeconds); err != nil {
+		return schemas.Execution{}, err
+	}
 	e, err := start(engine.Submit{SessionID: s.SessionID, Priority: s.Priority, IdempotencyKey: s.IdempotencyKey})
 	if err != nil {
 		return e, err
@@ -76,11 +79,11 @@ func (s Submission) run(ctx context.Context, rt *runtime.Runtime, r Request,
 // await waits up to waitSeconds for an execution that was just started; nil: the default. Its error carries the id, so that
 // the caller can ask again.
 func await(ctx context.Context, rt *runtime.Runtime, e schemas.Execution, waitSeconds *int, r Request) (schemas.Execution, error) {
-	wait := defaultWait
+	wait := min(seconds(defaultWait), rt.Executions.MaxWait())
 	if waitSeconds != nil {
-		wait = *waitSeconds
+		wait = seconds(*waitSeconds)
 	}
-	now, err := rt.Executions.Status(ctx, e.ExecutionID, schemas.ViewFailures, seconds(wait), r.follow())
+	now, err := rt.Executions.Await(ctx, e.ExecutionID, schemas.ViewFailures, wait, r.follow())
 	if err != nil {
 		return now, schemas.AsError(err).With(func(c *schemas.Error) { c.ExecutionID = e.ExecutionID })
 	}
@@ -89,6 +92,14 @@ func await(ctx context.Context, rt *runtime.Runtime, e schemas.Execution, waitSe
 	}
 	now.Nodes = schemas.SameErrors(now.Nodes)
 	return now.Brief(schemas.MaxAnswer), nil
+}
+
+// checkWait returns an error for a wait that is too long, before anything is started.
+func checkWait(rt *runtime.Runtime, waitSeconds *int) error {
+	if waitSeconds == nil {
+		return nil
+	}
+	return rt.Executions.CheckWait(seconds(*waitSeconds))
 }
 
 func seconds(n int) time.Duration { return time.Duration(n) * time.Second }
@@ -284,6 +295,9 @@ func Execution() []Method {
 			`Starts a new execution of the same plan and returns it. With from_node, only that node and all that depend on it run again: use it `+
 				`after the cause of a failure was fixed.`,
 			func(ctx context.Context, rt *runtime.Runtime, in rerunExecution, r Request) (schemas.Execution, error) {
+				if err := checkWait(rt, in.WaitSeconds); err != nil {
+					return schemas.Execution{}, err
+				}
 				e, err := rt.Executions.Rerun(ctx, in.ExecutionID, in.FromNode)
 				if err != nil {
 					return e, err

@@ -78,6 +78,7 @@ type Engine struct {
 	owners   sync.WaitGroup      // owners, their calls, and what follows their commits
 	slots    *semaphore.Weighted // executions in memory
 	apart    apart
+	seen     seen
 	children *semaphore.Weighted // that are read, created or changed for their parents
 
 	childWork   childWork

@@ -12,22 +12,47 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// Status returns an execution, after waiting for up to wait until it comes to rest: finished, suspended, or held for a decision. progress,
-// if not nil, is called with every change meanwhile. The end of ctx ends the wait, never the execution. While the store does not answer,
-// an execution that runs in this process is returned as it was last committed, without its nodes; its hint says so.
+// Status returns an execution, after waiting for up to wait until it comes to rest: finished, suspended, or held for a decision. If the caller
+// was shown already what it waits for, it waits for something else. progress, if not nil, is called with every change meanwhile. The end of
+// ctx ends the wait, never the execution. While the store does not answer, an execution that runs in this process is returned as it was last
+// committed, without its nodes; its hint says so.
 func (r *Engine) Status(
 	ctx context.Context, id string, view schemas.View, wait time.Duration, progress func(schemas.Execution),
 ) (schemas.Execution, error) {
+	return r.status(ctx, id, view, wait, r.seen.last(ctx, id), progress)
+}
+
+// Await is Status for a caller that has just submitted the execution: it was shown nothing.
+func (r *Engine) Await(
+	ctx context.Context, id string, view schemas.View, wait time.Duration, progress func(schemas.Execution),
+) (schemas.Execution, error) {
+	return r.status(ctx, id, view, wait, 0, progress)
+}
+
+func (r *Engine) status(
+	ctx context.Context, id string, view schemas.View, wait time.Duration, known uint64, progress func(schemas.Execution),
+) (e schemas.Execution, err error) {
+	began := time.Now()
+	if err := r.CheckWait(wait); err != nil {
+		return schemas.Execution{}, err
+	}
 	if wait > 0 {
-		if err := r.waitForRest(ctx, id, min(wait, r.limits.MaxWait), progress); err != nil {
+		if err := r.waitForRest(ctx, id, wait, known, progress); err != nil {
 			return schemas.Execution{}, err
 		}
 	}
+	waited := time.Since(began)
 	h, stale, err := r.headOrLatest(ctx, id)
 	if err != nil {
 		return schemas.Execution{}, err
 	}
-	e := r.shown(ctx, h.Execution)
+	e = r.shown(ctx, h.Execution)
+	defer func() {
+		r.seen.show(ctx, &e)
+		if wait > 0 {
+			e.WaitedSeconds = waited.Round(time.Millisecond).Seconds()
+		}
+	}()
 	if stale {
 		e.Hint = hintStale
 		return e, nil
@@ -43,14 +68,28 @@ func (r *Engine) Status(
 	return e, nil
 }
 
+// MaxWait is the longest wait of one request.
+func (r *Engine) MaxWait() time.Duration { return r.limits.MaxWait }
+
+// CheckWait returns an error for a wait that is longer than MaxWait.
+func (r *Engine) CheckWait(wait time.Duration) error {
+	if wait <= r.limits.MaxWait {
+		return nil
+	}
+	most := int(r.limits.MaxWait.Seconds())
+	return schemas.Errorf(schemas.CodeInvalidArgument, "wait_seconds is %d, and at most %d here (limits.max_wait_seconds), so that clients do not give up before",
+		int(wait.Seconds()), most).WithField("/wait_seconds").WithOutcome(schemas.NotRun).
+		WithHint("nothing was started: write wait_seconds %d or less; get_execution_status with wait_seconds waits on", most)
+}
+
 const hintStale = "the store does not answer: this is the state of the last commit. Calls in flight continue, and their results are " +
 	"committed when the store answers again; ask again then"
 
 // statusPoll is how often a wait reads the execution, in case a notification was lost.
 const statusPoll = 2 * time.Second
 
-// waitForRest waits until the execution comes to rest, or for the given time.
-func (r *Engine) waitForRest(ctx context.Context, id string, wait time.Duration, progress func(schemas.Execution)) error {
+// waitForRest waits until the execution comes to rest, in another situation than the one that is known, or for the given time.
+func (r *Engine) waitForRest(ctx context.Context, id string, wait time.Duration, known uint64, progress func(schemas.Execution)) error {
 	sub := r.feed.Subscribe(id, 64)
 	defer func() { sub.Close() }()
 	timeout := time.NewTimer(wait)
@@ -62,7 +101,7 @@ func (r *Engine) waitForRest(ctx context.Context, id string, wait time.Duration,
 		if err != nil {
 			return err
 		}
-		if e := r.shown(ctx, h.Execution); journal.AtRest(&e) {
+		if e := r.shown(ctx, h.Execution); journal.AtRest(&e) && (known == 0 || situation(&e) != known) {
 			return nil
 		}
 		for read := false; !read; {

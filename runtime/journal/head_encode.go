@@ -38,7 +38,7 @@ func (h *Head) AppendJSON(dst []byte) ([]byte, error) {
 // unusual reports whether the head has a member that AppendJSON does not write by hand.
 func (h *Head) unusual() bool {
 	return h.Waiting || h.Reason != "" || h.FinishedAt != nil || h.RerunOf != "" || h.Workflow != "" || h.ScheduledAt != nil || len(h.Output) > 0 ||
-		h.OutputRef != nil || h.Degraded || h.Error != nil || len(h.WaitingFor) > 0 || len(h.Nodes) > 0 || h.More != nil || h.Earlier || h.Hint != "" ||
+		h.OutputRef != nil || h.Degraded || h.Error != nil || len(h.WaitingFor) > 0 || len(h.Nodes) > 0 || h.More != nil || h.Earlier || h.Hint != "" || h.WaitedSeconds != 0 ||
 		h.Hops != 0 || h.CalledBy != "" || h.Used != nil || h.Evaluating != nil || h.Deaths != 0 || h.Unread || h.WithParent ||
 		len(h.Awaits) > 0 || h.Deleted
 }

@@ -119,6 +119,8 @@ func TestHeadsAreAppendedAsTheyAreEncoded(t *testing.T) {
 					v.SetBool(true)
 				case v.CanInt():
 					v.SetInt(7)
+				case v.CanFloat():
+					v.SetFloat(7)
 				case v.Kind() == reflect.Pointer:
 					v.Set(reflect.New(v.Type().Elem()))
 				case v.Type() == reflect.TypeFor[schemas.Value]():
