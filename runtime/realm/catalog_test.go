@@ -189,11 +189,51 @@ func TestListKeepsRawSchemasOverAllPages(t *testing.T) {
 	wantError(t, err, schemas.CodeNotFound, schemas.NotRun, `did you mean "three"`)
 }
 
+// A cursor that is repeated ends the list with the tools so far.
+func TestRepeatedCursorEndsTheList(t *testing.T) {
+	var log logBuffer
+	p := run(t, Config{Policies: pinned(), Logger: log.logger(), Realms: realms("s", script(t,
+		`{"tools":[{"name":"one"}],"nextCursor":"1"}`, `{"tools":[{"name":"two"}],"nextCursor":"1"}`,
+	))})
+	if names, err := p.Catalog(t.Context(), nil).Tools("s"); err != nil || !slices.Equal(names, []string{"one", "two"}) {
+		t.Errorf("tools are %q, %v", names, err)
+	}
+	if !strings.Contains(log.String(), "repeats a cursor") {
+		t.Error("nothing is said about it")
+	}
+}
+
+// Over HTTP with the stateless protocol a tool whose x-mcp-header is invalid is omitted; elsewhere the header means nothing.
+func TestToolsWithInvalidHeadersAreOmitted(t *testing.T) {
+	var log logBuffer
+	tool := func(name, property string) json.RawMessage {
+		return json.RawMessage(`{"name":"` + name + `","inputSchema":{"type":"object","properties":{"a":` + property + `}}}`)
+	}
+	raw := []json.RawMessage{
+		tool("plain", `{"type":"string"}`), tool("good", `{"type":"string","x-mcp-header":"Region"}`), tool("empty", `{"type":"string","x-mcp-header":""}`),
+		tool("object", `{"type":"object","x-mcp-header":"Region"}`), tool("spaces", `{"type":"string","x-mcp-header":"My Region"}`),
+		tool("number", `{"type":"string","x-mcp-header":5}`), tool("twice", `{"type":"string","x-mcp-header":"A"},"b":{"type":"string","x-mcp-header":"a"}`),
+	}
+	for _, c := range []*conn{{kind: transportHTTP, modern: true}, {kind: transportHTTP}, {kind: transportStdio, modern: true}} {
+		c.log = log.logger()
+		want := len(raw)
+		if c.kind == transportHTTP && c.modern {
+			want = 2
+		}
+		headed, usable := c.toolsWithHeaders(raw)
+		if _, ok := headed["good"]; len(usable) != want || len(headed) != 1 || !ok {
+			t.Errorf("over %s (stateless: %t) %d of %d tools are usable, want %d; headed %v", c.kind, c.modern, len(usable), len(raw), want, headed)
+		}
+	}
+	if n := strings.Count(log.String(), "its x-mcp-header is invalid"); n != 5 {
+		t.Errorf("%d omitted tools are told", n)
+	}
+}
+
 func TestListIsBounded(t *testing.T) {
 	limits := quick
 	limits.MaxTools = 3
 	for message, pages := range map[string][]string{
-		"repeats a cursor":  {`{"tools":[],"nextCursor":"1"}`, `{"tools":[],"nextCursor":"1"}`},
 		"more than 3 tools": {`{"tools":[{"name":"a"},{"name":"b"},{"name":"c"},{"name":"d"}]}`},
 		"list of tools":     {`{"tools":"all"}`},
 	} {

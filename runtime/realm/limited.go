@@ -70,7 +70,7 @@ func (f *fault) isLimitError() bool {
 	if f.rpc == nil {
 		return false
 	}
-	return rpc(rpcRateLimited...)(f) || limitText.MatchString(f.rpc.Message) || f.refuses(readLimit(f.errorData()))
+	return rpc(rpcRateLimited...)(f) || limitText.MatchString(f.rpc.Message) || f.refuses(f.limit())
 }
 
 // isLimitResult reports whether the realm answered with a failed result that refuses the call for now.
@@ -78,7 +78,22 @@ func (f *fault) isLimitResult() bool {
 	if f.result == nil || !f.result.IsError {
 		return false
 	}
-	return limitText.MatchString(f.result.text()) || f.refuses(readLimit(f.resultData()))
+	return limitText.MatchString(f.result.text()) || f.refuses(f.limit())
+}
+
+// limit is what the answer says about a limit, as JSON or else in words.
+func (f *fault) limit() (l limit) {
+	text := ""
+	switch {
+	case f.rpc != nil:
+		l, text = readLimit(f.errorData()), f.rpc.Message
+	case f.result != nil:
+		l, text = readLimit(f.resultData()), f.result.text()
+	}
+	if !l.timed && (f.rpc != nil || f.result != nil && f.result.IsError) {
+		l.after, l.timed = timeInWords(text)
+	}
+	return l
 }
 
 func (f *fault) refuses(l limit) bool { return l.named || l.timed && f.repeatable }
@@ -140,12 +155,5 @@ func readLimit(raw []byte) (l limit) {
 
 // after is the seconds after which the realm says that it may be called again; 0: it does not say.
 func (f *fault) after() int64 {
-	var after int64
-	switch {
-	case f.rpc != nil:
-		after = readLimit(f.errorData()).after
-	case f.result != nil:
-		after = readLimit(f.resultData()).after
-	}
-	return max(after, f.retryAfter)
+	return max(f.limit().after, f.retryAfter)
 }

@@ -79,6 +79,22 @@ func TestRefusalsOfARealm(t *testing.T) {
 		{"a time with words", isError(`{"error":"Rate limit exceeded. Retry after 8 seconds","retry_after":8}`), always, 8},
 		{"a time with a message", isError(`{"message":"Too Many Requests","retry_after":8}`), always, 8},
 		{"a time with other words", isError(`{"message":"order 429 is being processed","retry_after":8}`), repeatable, 8},
+		{"seconds in words", isError("Please retry after 30 seconds."), repeatable, 30},
+		{"a duration in words", isError("Rate limit reached for requests. Please try again in 6m0s."), always, 360},
+		{"short seconds", isError("Too many requests, try again in 20s"), always, 20},
+		{"milliseconds in words", isError("slow down; try again in 1500 ms"), repeatable, 2},
+		{"minutes in words", isError("Quota used. Try again in about 2 minutes"), repeatable, 120},
+		{"minutes joined", isError("try again in 5min"), repeatable, 300},
+		{"a header in words", isError("upstream said Retry-After: 7"), repeatable, 7},
+		{"a sentence that ends", isError("Retry after 9. Then it works."), repeatable, 9},
+		{"in a message of JSON", isError(`{"message":"try again in 3 seconds"}`), repeatable, 3},
+		{"days, which are not believed", isError("try again in 40 days"), repeatable, 0},
+		{"negative in words", isError("retry after -5 seconds"), never, 0},
+		{"huge in words", isError("retry after 99999999999999999999 seconds"), repeatable, 0},
+		{"an exponent in words", isError("retry after 1e300 seconds"), never, 0},
+		{"a number of something else", isError("retry after 3 attempts failed"), never, 0},
+		{"words without a number", isError("try again in a moment"), never, 0},
+		{"an error in words", &fault{sent: true, rpc: &mcp.JSONRPCErrorDetails{Code: -32000, Message: "busy, try again in 4 seconds"}}, repeatable, 4},
 		{"text", isError("429 Too Many Requests"), always, 0},
 		{"text with HTTP", isError("Error: HTTP 429: slow down"), always, 0},
 		{"text of a limit", isError("Rate limit reached for requests"), always, 0},
@@ -109,8 +125,9 @@ func TestRefusalsOfARealm(t *testing.T) {
 			}
 		})
 	}
-	if e := classify("a.b", &fault{sent: true, repeatable: true, result: &toolResult{Structured: json.RawMessage(`{"retry_after":3}`)}},
-		strings.ToLower); e.Refused() {
-		t.Error("a result that is not an error is a refusal")
+	for _, result := range []*toolResult{{Structured: json.RawMessage(`{"retry_after":3}`)}, {Structured: json.RawMessage(`"try again in 3 seconds"`)}} {
+		if e := classify("a.b", &fault{sent: true, repeatable: true, result: result}, strings.ToLower); e.Refused() {
+			t.Errorf("a result that is not an error is a refusal: %v", e)
+		}
 	}
 }

@@ -84,9 +84,9 @@ func (r *realm) list(ctx context.Context, cn *conn, why reading) {
 		return
 	}
 	r.lastSuccess.Store(time.Now().UnixNano())
+	headed, raw := cn.toolsWithHeaders(raw)
 	l := r.known(raw)
 	if l == nil || !cn.listed.Load() {
-		headed := toolsWithHeaders(raw)
 		cn.headerTools.Store(&headed)
 	}
 	if l == nil {

@@ -149,7 +149,8 @@ func (c *conn) listTools(ctx context.Context, limits Limits) ([]json.RawMessage,
 		case page.Next == "":
 			return all, nil
 		case slices.Contains(seen, page.Next):
-			return nil, errors.New("tools/list repeats a cursor")
+			c.log.Warn("tools/list repeats a cursor: the tools so far are taken", "tools", len(all), "pages", len(seen)+1)
+			return all, nil
 		}
 		cursor = page.Next
 		seen = append(seen, cursor)
@@ -188,17 +189,25 @@ func (c *conn) listParams(cursor string) json.RawMessage {
 	return append(b, '}')
 }
 
-// toolsWithHeaders is the definitions with arguments that are sent in headers too (x-mcp-header).
-func toolsWithHeaders(raw []json.RawMessage) map[string]mcp.Tool {
-	headed := map[string]mcp.Tool{}
+// toolsWithHeaders is the definitions with arguments that are sent in headers too (x-mcp-header). Over HTTP such a tool whose header is
+// invalid must not be called; usable is the definitions without those.
+func (c *conn) toolsWithHeaders(raw []json.RawMessage) (headed map[string]mcp.Tool, usable []json.RawMessage) {
+	headed, usable = map[string]mcp.Tool{}, make([]json.RawMessage, 0, len(raw))
 	for _, definition := range raw {
 		var t mcp.Tool
-		if !bytes.Contains(definition, []byte(`"x-mcp-header"`)) {
+		if !bytes.Contains(definition, []byte(`"x-mcp-header"`)) || json.Unmarshal(definition, &t) != nil {
+			usable = append(usable, definition)
 			continue
 		}
-		if json.Unmarshal(definition, &t) == nil && mcp.ValidateParamHeaderAnnotations(&t) == nil {
+		if err := mcp.ValidateParamHeaderAnnotations(&t); err != nil {
+			if c.kind == transportHTTP && c.modern {
+				c.log.Warn("tool omitted from the catalog: its x-mcp-header is invalid", "capability", printable([]byte(t.Name), 80), "error", err)
+				continue
+			}
+		} else {
 			headed[t.Name] = t
 		}
+		usable = append(usable, definition)
 	}
-	return headed
+	return headed, usable
 }
