@@ -37,6 +37,7 @@ type CapabilityLimits struct {
 	StaleIfError    Duration            `json:"stale_if_error,omitempty"`
 	Fallback        []PolicyFallback    `json:"fallback,omitempty"`
 	Drift           Drift               `json:"drift,omitempty" jsonschema:"enum=hold,enum=allow_compatible"`
+	Safety          Safety              `json:"safety,omitempty" jsonschema:"enum=approve,enum=review,description=review: a person has to allow each call"`
 	RetryUnknown    *bool               `json:"retry_unknown,omitempty" jsonschema:"description=false: on_unknown: retry is refused"`
 }
 

@@ -32,6 +32,16 @@ func (e Effect) Rank() int {
 	}
 }
 
+// Safety is what an operator's policy decides about each call of a capability. Nothing that a plan, a caller or a realm says lowers it.
+type Safety string
+
+const (
+	// SafetyApproved: the policy lets the call be made; a plan can still ask for a review. It is the default.
+	SafetyApproved Safety = "approve"
+	// SafetyReviewed: a person decides first.
+	SafetyReviewed Safety = "review"
+)
+
 // Retry says how often and when a failed attempt is tried again. Absent fields inherit from the next level
 // (node, plan defaults, capability, realm, default policy, built-in).
 type Retry struct {
@@ -88,6 +98,7 @@ type Policy struct {
 	Effect          Effect           `json:"effect,omitempty" jsonschema:"enum=read,enum=idempotent,enum=once,description=overrides the tool's own annotations"`
 	IdempotencyArg  string           `json:"idempotency_arg,omitempty" jsonschema:"description=input that takes the idempotency key; makes the capability idempotent"`
 	Protocol        string           `json:"protocol,omitempty" jsonschema:"enum=auto,enum=2024-11-05,enum=2025-03-26,enum=2025-06-18,enum=2025-11-25,enum=2026-07-28,description=MCP version to speak with the realm"`
+	Safety          Safety           `json:"safety,omitempty" jsonschema:"enum=approve,enum=review,description=review: no call is made before a person has allowed it; default approve"`
 	Secrets         []string         `json:"secrets,omitempty" jsonschema:"description=names of secrets that inputs of calls may read as ${secret.name}"`
 	Required        *bool            `json:"required,omitempty" jsonschema:"description=this process is ready only while the realm works"`
 
@@ -126,6 +137,7 @@ func (p Policy) Or(base Policy) Policy {
 	}
 	p.IdempotencyArg = cmp.Or(p.IdempotencyArg, base.IdempotencyArg)
 	p.Protocol = cmp.Or(p.Protocol, base.Protocol)
+	p.Safety = cmp.Or(p.Safety, base.Safety)
 	if p.Secrets == nil {
 		p.Secrets = base.Secrets
 	}
@@ -135,6 +147,9 @@ func (p Policy) Or(base Policy) Policy {
 
 // ForbidsRetryUnknown reports whether plans may not repeat a `once` call whose outcome is unknown.
 func (p Policy) ForbidsRetryUnknown() bool { return p.RetryUnknown != nil && !*p.RetryUnknown }
+
+// AsksPerson reports whether a person has to allow each call.
+func (p Policy) AsksPerson() bool { return p.Safety == SafetyReviewed }
 
 // IsRequired reports whether Required is set to true.
 func (p Policy) IsRequired() bool { return p.Required != nil && *p.Required }

@@ -51,7 +51,7 @@ func TestPolicyInheritsEachField(t *testing.T) {
 		Timeout: new(second), Settle: new(second), Retry: &Retry{MaxAttempts: 2}, Breaker: &Breaker{Failures: new(3), OpenFor: second},
 		RateLimit:   &RateLimit{Rate: 1},
 		Concurrency: new(4), ConcurrencyWait: new(second), CacheTTL: new(second), StaleIfError: new(second),
-		Fallback: []PolicyFallback{{Capability: "a.b"}}, Drift: DriftAllowCompatible, Effect: EffectRead, Secrets: []string{"token"}, IdempotencyArg: "key", Protocol: "auto", Required: new(true), TimeoutFrom: "somewhere",
+		Fallback: []PolicyFallback{{Capability: "a.b"}}, Drift: DriftAllowCompatible, Effect: EffectRead, Safety: SafetyReviewed, Secrets: []string{"token"}, IdempotencyArg: "key", Protocol: "auto", Required: new(true), TimeoutFrom: "somewhere",
 		MaxRefusals: new(5), RetryUnknown: new(true), RetryUnknownFrom: "elsewhere",
 	}
 	off := Policy{

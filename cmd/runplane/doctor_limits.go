@@ -50,6 +50,9 @@ func describeLimits(p schemas.Policies, realm, capability string) string {
 	if rules.Drift == schemas.DriftAllowCompatible {
 		add("a compatible changed definition is accepted")
 	}
+	if rules.Policy.AsksPerson() {
+		add("a person has to allow each call")
+	}
 	if !rules.RetryUnknown {
 		add("no plan repeats a call whose outcome is unknown")
 	}

@@ -78,7 +78,7 @@ policies:
       rate_limit: {rate: 3}
       capabilities:
         echo: {timeout: 0s, breaker: {failures: 0}, rate_limit: {rate: 0}, concurrency: 0, cache_ttl: 0s, effect: read}
-        big: {rate_limit: {rate: 1, per: 1h}, retry: {max_attempts: 7}, fallback: [{capability: other.big}, {value: 1}], drift: allow_compatible, retry_unknown: false, idempotency_arg: key}
+        big: {rate_limit: {rate: 1, per: 1h}, retry: {max_attempts: 7}, fallback: [{capability: other.big}, {value: 1}], drift: allow_compatible, retry_unknown: false, safety: review, idempotency_arg: key}
         ehco: {timeout: 1s}
 `)
 	for _, want := range []string{
@@ -87,7 +87,7 @@ policies:
 		"limits  flaky.echo: no timeout (capability's policy); no breaker; effect read\n",
 		"limits  flaky.big: timeout 10s (realm's policy); breaker after 5 faults in a row for 1m; 7 attempts; rate 1 in 1h, 1 at once, for flaky.big; rate 3 in 1s, 3 at once, for flaky; " +
 			"8 calls of flaky in flight, others wait 5s; answers of reads are reused for 1m; falls back to other.big; falls back to a value; a compatible changed definition is accepted; " +
-			"no plan repeats a call whose outcome is unknown; idempotent by its key\n",
+			"a person has to allow each call; no plan repeats a call whose outcome is unknown; idempotent by its key\n",
 		"limits  flaky.ehco: timeout 1s (capability's policy);",
 		"the realm has no such capability, so these policies have no effect: did you mean \"echo\"?\n",
 		"limits  each principal: 100 calls, 5m in calls in 24h\n",

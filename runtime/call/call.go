@@ -1,5 +1,5 @@
 // Package call defines one attempt at a capability: the [Call], its [Result], and the wrappers around the [Invoker] that makes
-// it, a file each: retry, fallback, breaker, rate limits, quotas, bulkheads, cache, timeout, heartbeat, log. It owns what the
+// it, a file each: gate, retry, fallback, breaker, rate limits, quotas, bulkheads, cache, timeout, heartbeat, log. It owns what the
 // wrappers remember in this process. Package capability chains the wrappers (dispatch.go there has their order) and package realm
 // implements the innermost Invoker. Its hooks are the Invoker, [Taker] for rate limits and quotas, the functions given to Retry
 // and Fallback, and Call.BeforeSend and Call.Progress.
@@ -37,6 +37,9 @@ type Call struct {
 	Hash  string // of the tool's definition that the caller expects; empty: any
 	// Accepted: a person accepted that definition after the plan was made, and the inputs were not checked against it.
 	Accepted bool
+
+	// Allowed: the log of the execution says that the call may be made, by its policy or by a person; see Gate.
+	Allowed bool
 
 	Principal   string // the caller
 	SessionID   string // empty: no session

@@ -12,7 +12,7 @@ import (
 type Prepare func(ctx context.Context, failed *Call, capability string) (*Call, error)
 
 // Fallback tries the entries of the policy's fallback list, in order, after a direct call failed for good; the result is
-// flagged degraded. If all fail, the error is that of the call itself. A `once` call that may have happened, or one that its
+// flagged degraded. A fallback that a person has to allow counts as failed. If all fail, the error is that of the call itself. A `once` call that may have happened, or one that its
 // caller ended, does not fall back. Calls of executions do not use this wrapper: their fallbacks are events.
 func Fallback(prepare Prepare) Wrapper {
 	return func(next Invoker) Invoker {
@@ -20,6 +20,9 @@ func Fallback(prepare Prepare) Wrapper {
 			res, err := next.Invoke(ctx, c)
 			if err == nil {
 				return res, nil
+			}
+			if errors.Is(err, &schemas.Error{Code: schemas.CodeNeedsReview}) {
+				return nil, err // it did not fail: a person has not allowed it
 			}
 			last := c
 			failure := err

@@ -15,13 +15,14 @@ import (
 // chain builds the call chain: all of it, in order, outermost first. An attempt of a node passes the first chain; its
 // retries are durable events of the machine. A direct call passes both.
 //
-// The order matters: a cached answer costs nothing; an open breaker and a quota that is known to be used up take no place in a bulkhead
+// The order matters: what a person has not allowed gets no answer, not even a cached one; a cached answer costs nothing; an open breaker and a quota that is known to be used up take no place in a bulkhead
 // and no token, nor do large inputs for which there is no memory now; a full bulkhead takes no token; an empty bucket takes nothing of a quota; and the timeout starts when the call is
 // sent, the start of its realm included. A wrapper that refuses a call returns an error that is [schemas.Error.Refused].
 func (c *Capabilities) chain() {
 	log := c.log.Named("call")
 	c.attempt = call.Chain(c.Realms,
 		call.Observe(log),
+		call.Gate,
 		c.cache.Wrap,
 		c.breakers.Wrap,
 		c.Quotas.Early,

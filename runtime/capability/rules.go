@@ -107,6 +107,7 @@ func (c *Capabilities) addLimits(described *schemas.Capability) {
 	}
 	limits.CacheTTL, limits.StaleIfError = schemas.Duration(rules.CacheTTL), schemas.Duration(rules.StaleIfError)
 	limits.Fallback, limits.Drift = rules.Policy.Fallback, rules.Drift
+	limits.Safety = rules.Policy.Safety
 	if !rules.RetryUnknown {
 		limits.RetryUnknown = new(false)
 	}

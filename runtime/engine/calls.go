@@ -23,6 +23,7 @@ type pendingCall struct {
 	effect        schemas.Effect // by the plan, or by a definition that was accepted later
 	key           string         // the same for every attempt at the same effect
 	at            time.Time      // of the start
+	allowed       bool           // the turn has asked the policies, and a person where they want that
 }
 
 // exists reports whether the state has the unit. In an execution that was created again, because the store lost it, the items may differ.
@@ -62,7 +63,7 @@ func (o *owner) makeCall(c pendingCall) {
 		Realm: c.target.Realm, Capability: c.target.Capability, Inputs: c.inputs, Secrets: c.target.SecretNames(), Effect: c.effect, Attempt: c.attempt,
 		Key: c.key, IdempotencyArg: c.target.IdempotencyArg, Timeout: c.target.Timeout.Std(), TimeoutFrom: c.target.TimeoutFrom,
 		Heartbeat: c.target.HeartbeatTimeout.Std(), Rules: o.r.capabilities.RulesOf(c.target.Realm, c.target.Capability),
-		Hash: c.hash, Accepted: c.hash != c.target.Hash, BeforeSend: o.checkLease,
+		Hash: c.hash, Accepted: c.hash != c.target.Hash, BeforeSend: o.checkLease, Allowed: c.allowed,
 		Principal: o.x.Head.Principal, SessionID: o.x.Head.SessionID, ExecutionID: o.x.ID, NodeID: c.name,
 	}
 	if f.once() && o.x.State.Units[c.unit].Phase == units.PhaseRun {

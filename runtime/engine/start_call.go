@@ -40,9 +40,16 @@ func (t *turn) startCall(unit int) {
 		t.failUnit(unit, field, err)
 		return
 	}
-	if n.Review && !u.Approved && u.Phase == units.PhaseRun {
-		t.holdForReview(unit, fmt.Sprintf("May %s call %s?", s.Name(unit), target.Name()), inputs)
-		return
+	if u.Phase == units.PhaseRun && !u.Approved {
+		byPolicy := t.r.capabilities.RulesOf(target.Realm, target.Capability).Policy.AsksPerson()
+		question := fmt.Sprintf("May %s call %s?", s.Name(unit), target.Name())
+		if byPolicy {
+			question += " The operator's policy has safety: review for it."
+		}
+		if n.Review || byPolicy {
+			t.holdForReview(unit, question, inputs)
+			return
+		}
 	}
 	e := t.startEvent(unit)
 	if target != &n.Target {
@@ -91,7 +98,7 @@ func (t *turn) addCall(unit, attempt int, target *plan.Target, inputs json.RawMe
 	t.r.inputs.Add(int64(len(inputs)))
 	t.result.calls = append(t.result.calls, pendingCall{
 		unit: unit, attempt: attempt, name: t.x.State.Name(unit), target: target, inputs: inputs, hash: hash, effect: effect,
-		key: t.callKey(unit, inputs), at: t.now,
+		key: t.callKey(unit, inputs), at: t.now, allowed: t.x.State.Units[unit].Phase == units.PhaseRun,
 	})
 }
 

@@ -190,6 +190,7 @@ func (b *builder) calls(n *Node, from *schemas.Node, at string) {
 		n.Effect = from.Effect
 	}
 	n.Review = from.SafetyLevel == schemas.SafetyReview
+	n.asksPerson = b.program.Definition.Pins[from.Capability].AsksPerson
 	for k := range from.Fallback {
 		n.Fallbacks = append(n.Fallbacks, b.fallback(n, &from.Fallback[k], own, schemas.PointerToItem(at+"/fallback", k)))
 	}

@@ -69,7 +69,7 @@ func (p *Program) summarise(e *schemas.Explain, prefix string) int64 {
 	total := int64(0)
 	for i := range p.Nodes {
 		n := &p.Nodes[i]
-		if n.Kind == KindReview || n.Review {
+		if n.Kind == KindReview || n.Review || n.asksPerson {
 			e.Reviews = append(e.Reviews, prefix+n.ID)
 		}
 		if n.Repeat != nil {

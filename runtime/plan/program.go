@@ -39,6 +39,8 @@ type Pin struct {
 	MaxRefusals    *int              `json:"max_refusals,omitempty"` // 0: no limit
 	// Fallback is the policy's list, for nodes without one of their own.
 	Fallback []schemas.PolicyFallback `json:"fallback,omitempty"`
+	// AsksPerson says that the policy had a person allow each call as the plan was compiled. It is not stored: the policy at the time of the call decides.
+	AsksPerson bool `json:"-"`
 }
 
 // Definition is the durable form of an accepted plan.
@@ -119,6 +121,7 @@ type Node struct {
 	QueueTimeout schemas.Duration // 0: none
 
 	Review     bool // safety_level review: a person is asked before the call
+	asksPerson bool // by the policy as it was when the plan was compiled, for Explain
 	Fallbacks  []Fallback
 	Compensate *Target // nil: nothing to undo
 	OnError    schemas.OnError

@@ -1,9 +1,17 @@
 package plan
 
 import (
+	"slices"
 	"strings"
 	"testing"
 )
+
+func TestExplainListsCallsThatAPolicyHasReviewed(t *testing.T) {
+	p := mustProgram(t, `{"plan":"v1","nodes":[{"id":"a","capability":"shop.pay"},{"id":"b","capability":"shop.wire"},{"id":"c","workflow":{"definition":{"plan":"v1","nodes":[{"id":"d","capability":"shop.pay"}]}}}]}`)
+	if got := p.Explain().Reviews; !slices.Equal(got, []string{"a", "c/d"}) {
+		t.Errorf("reviews %v", got)
+	}
+}
 
 func TestReviewsWithChoicesAndForms(t *testing.T) {
 	const form = `{"type":"object","properties":{"cents":{"type":"integer"}},"required":["cents"],"additionalProperties":false}`

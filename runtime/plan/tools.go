@@ -119,6 +119,7 @@ func (c *compiler) pin(capability, at string, t Tool) {
 	c.pins[capability] = Pin{
 		Effect: t.Effect, Hash: t.Hash, InputSchema: t.InputSchema,
 		Timeout: t.Policy.Timeout, TimeoutFrom: t.Policy.TimeoutFrom, Retry: t.Policy.Retry, IdempotencyArg: t.Policy.IdempotencyArg, MaxRefusals: t.Policy.MaxRefusals,
+		AsksPerson: t.Policy.AsksPerson(),
 	}
 }
 

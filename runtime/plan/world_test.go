@@ -68,6 +68,7 @@ func sampleWorld() world {
 				Effect:      schemas.EffectIdempotent, Hash: "h6", Policy: schemas.Policy{IdempotencyArg: "key"},
 			},
 			"wire": {Effect: schemas.EffectOnce, Hash: "h8", Policy: schemas.Policy{RetryUnknown: new(false), RetryUnknownFrom: "realm's policy"}},
+			"pay":  {Effect: schemas.EffectOnce, Hash: "h9", Policy: schemas.Policy{Safety: schemas.SafetyReviewed}},
 			"odd":  {InputSchema: json.RawMessage(`{"$ref":"https://example.com/x.json"}`), Effect: schemas.EffectOnce},
 		},
 		"mail": {"send": {Effect: schemas.EffectOnce, Hash: "h4"}, "recall": {Effect: schemas.EffectIdempotent, Hash: "h7"}},
