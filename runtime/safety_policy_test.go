@@ -127,3 +127,23 @@ func TestPolicyOfReviewHoldsForAcceptedPlans(t *testing.T) {
 		}
 	})
 }
+
+// A node that waits for its next attempt as the policy comes is held before that attempt, and goes on with it once a person has allowed it.
+func TestPolicyOfReviewHoldsTheNextAttempt(t *testing.T) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
+		p := run(w, s)
+		defer p.stop()
+		id := p.submit(t, `{"plan":"v1","nodes":[{"id":"n","capability":"r.idempotent","inputs":{"id":"g","fail":2,"code":"unavailable"},
+			"retry":{"max_attempts":3,"initial_interval":"1h","backoff_coefficient":1}}]}`)
+		p.Capabilities.SetPolicies(reviewed)
+		want(t, p.rest(t, id), schemas.StatusRunning, "", "n=held")
+		if w.calls("", "") != 1 {
+			t.Errorf("an attempt that nobody allowed: %v", w.ledger)
+		}
+		p.decide(t, p.review(t, id, "n"), safety.Decision{Approve: true, By: "ada"})
+		want(t, p.rest(t, id), schemas.StatusSucceeded, "", "n=succeeded")
+		if w.calls("", "") != 3 {
+			t.Errorf("one review is for all attempts of a call: %v", w.ledger)
+		}
+	})
+}

@@ -41,13 +41,12 @@ func (t *turn) startCall(unit int) {
 		return
 	}
 	if u.Phase == units.PhaseRun && !u.Approved {
-		byPolicy := t.r.capabilities.RulesOf(target.Realm, target.Capability).Policy.AsksPerson()
-		question := fmt.Sprintf("May %s call %s?", s.Name(unit), target.Name())
-		if byPolicy {
-			question += " The operator's policy has safety: review for it."
+		why := ""
+		if t.r.capabilities.RulesOf(target.Realm, target.Capability).Policy.AsksPerson() {
+			why = " The operator's policy has safety: review for it."
 		}
-		if n.Review || byPolicy {
-			t.holdForReview(unit, question, inputs)
+		if n.Review || why != "" {
+			t.holdForReview(unit, fmt.Sprintf("May %s call %s?%s", s.Name(unit), target.Name(), why), inputs)
 			return
 		}
 	}
