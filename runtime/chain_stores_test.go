@@ -120,7 +120,8 @@ var policyPairs = []policyPair{
 			e := f.execute(t, `{"plan":"v1","inputs":{"l":[0,1,2]},"nodes":[{"id":"n","capability":"r.once","for_each":"${inputs.l}","inputs":{"id":"i${index}"},"retry":{"max_attempts":1}}]}`)
 			want(t, e, schemas.StatusSucceeded, "", "n=succeeded")
 			f.wantAttempts(t, &e, 3)
-			out, err := f.p.Capabilities.Invoke(f.ctx, capability.Invocation{Realm: "r", Capability: "once", Inputs: json.RawMessage(works), Retry: once})
+			waits := &schemas.Retry{MaxAttempts: 1, RetryOn: []schemas.Code{schemas.CodeRateLimited}}
+			out, err := f.p.Capabilities.Invoke(f.ctx, capability.Invocation{Realm: "r", Capability: "once", Inputs: json.RawMessage(works), Retry: waits})
 			if err != nil || out.Attempts != 1 {
 				t.Errorf("a direct call that waited for its token: %+v %v", out, err)
 			}

@@ -2,6 +2,7 @@ package runtime
 
 import (
 	"math/rand/v2"
+	"time"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/oklog/ulid/v2"
@@ -37,8 +38,9 @@ type Config struct {
 	NewID    func() string  // makes the ids of executions and sessions; nil: ULIDs
 	Random   func() float64 // returns a number in [0,1), for jitter; nil: math/rand. It is called from many goroutines
 
-	MaxQueued int // when so many executions wait in the queue, new ones are refused; 10,000
-	MaxCache  int // bytes of cached answers; 32 MiB
+	MaxQueued int           // when so many executions wait in the queue, new ones are refused; 10,000
+	MaxCache  int           // bytes of cached answers; 32 MiB
+	Patience  time.Duration // of callers of direct calls; [capability.DefaultPatience]
 
 	Sessions  session.Rules
 	States    state.Rules
@@ -69,7 +71,8 @@ func New(c Config) *Runtime {
 	})
 	r.Capabilities = capability.New(capability.Config{
 		Store: s, Log: c.Log, Sessions: r.Sessions, Realms: c.Realms, Policies: c.Policies, Quotas: c.Quotas, Secrets: c.Secrets, MaxCache: c.MaxCache,
-		NewID: c.NewID, Random: c.Random,
+		Patience: c.Patience,
+		NewID:    c.NewID, Random: c.Random,
 	})
 	r.journal = journal.Open(journal.Config{
 		Store: s, Sessions: r.Sessions, Limits: journal.Limits{

@@ -241,6 +241,9 @@ func Execution() []Method {
 			`Shows how far an execution is and, once it succeeded, its output. With wait_seconds it answers when the execution has finished, `+
 				`was suspended or needs a decision. waiting_for lists what it waits for; view nodes shows each node's output and error.`,
 			func(ctx context.Context, rt *runtime.Runtime, in executionStatus, r Request) (schemas.Execution, error) {
+				if err := checkWait(rt, &in.WaitSeconds); err != nil {
+					return schemas.Execution{}, err
+				}
 				e, err := rt.Executions.Status(ctx, in.ExecutionID, in.View, seconds(in.WaitSeconds), r.follow())
 				if in.View == schemas.ViewNodes || in.View == schemas.ViewFailures {
 					return e.Brief(schemas.MaxAsked), err

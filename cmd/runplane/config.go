@@ -87,8 +87,10 @@ type Limits struct {
 	MaxClientBytes    int `json:"max_client_bytes,omitempty"`
 
 	StartTimeout schemas.Duration `json:"start_timeout,omitempty"`
-	ProbeEvery   schemas.Duration `json:"probe_every,omitempty"`
-	Lease        schemas.Duration `json:"lease,omitempty"`
+
+	DirectTimeout schemas.Duration `json:"direct_timeout,omitempty"`
+	ProbeEvery    schemas.Duration `json:"probe_every,omitempty"`
+	Lease         schemas.Duration `json:"lease,omitempty"`
 
 	Principal schemas.Quota `json:"principal,omitzero" jsonschema:"description=what one principal may use in a period; calls beyond it are refused with quota_exceeded until enough has come back"`
 	Session   schemas.Quota `json:"session,omitzero" jsonschema:"description=what one session may use in a period"`
@@ -262,6 +264,11 @@ var settings = []setting{
 		key: "limits.start_timeout", standard: "30s",
 		about: "how long a realm may take to start or connect; a command that compiles or downloads first is slow once",
 		at:    func(c *Config) any { return &c.Limits.StartTimeout },
+	}, {
+		key: "limits.direct_timeout", standard: "50s", least: schemas.Duration(time.Second),
+		about: "how long invoke_capability may take in all, with its attempts and the waits between them; a timeout_seconds or a policy's " +
+			"timeout that is longer has its time. MCP clients give up after 60 s",
+		at: func(c *Config) any { return &c.Limits.DirectTimeout },
 	}, {
 		key: "limits.probe_every", standard: "30s",
 		about: "a realm that was silent this long is pinged; three pings without an answer make its health bad and have no other effect",

@@ -66,7 +66,7 @@ func defaultLimits() Limits {
 		MaxTreeExecutions: 10_000, MaxTreeOpen: 1000, MaxTreeCalls: 100_000, MaxTreeItems: 100_000, MaxItemsInMemory: 100_000, MaxTreeEvents: 1_000_000,
 		MaxTreeBytes: 1 << 30, MaxTreeEvaluation: schemas.Duration(10 * time.Minute), MaxTreeTime: schemas.Duration(366 * 24 * time.Hour),
 		MaxConnections: 512, MaxStreams: 256, MaxClientSessions: 1000, MaxClientBytes: 64 << 20,
-		StartTimeout: schemas.Duration(30 * time.Second), ProbeEvery: schemas.Duration(30 * time.Second), Lease: schemas.Duration(15 * time.Second),
+		StartTimeout: schemas.Duration(30 * time.Second), DirectTimeout: schemas.Duration(50 * time.Second), ProbeEvery: schemas.Duration(30 * time.Second), Lease: schemas.Duration(15 * time.Second),
 	}
 }
 
@@ -204,7 +204,7 @@ func TestEverySettingHasItsSources(t *testing.T) {
 	samples := map[string]string{
 		"store": "mem:", "shards": "7", "http": "127.0.0.1:9", "operator": "true", "toolsets": "state,Minimal", "tools": "get_state", "exclude_tools": "set_state", "read_only": "true", "inherit_env": "HTTPS_PROXY,MY_CA", "log.level": "trace", "log.json": "true", "drain": "7s", "limits.max_nodes": "7",
 		"limits.max_plan_bytes": "7777", "limits.max_output_bytes": "7777", "limits.max_list_bytes": "7777", "limits.max_message_bytes": "7777777", "limits.max_executions": "7", "limits.max_queued": "7", "limits.max_parallel": "7",
-		"limits.max_wait_seconds": "7", "limits.max_cache_bytes": "7777", "limits.max_evaluation_bytes": "77777777", "limits.start_timeout": "7s", "limits.probe_every": "7s", "limits.lease": "7s",
+		"limits.max_wait_seconds": "7", "limits.max_cache_bytes": "7777", "limits.max_evaluation_bytes": "77777777", "limits.start_timeout": "7s", "limits.direct_timeout": "7s", "limits.probe_every": "7s", "limits.lease": "7s",
 		"limits.max_tree_executions": "7", "limits.max_tree_open": "7", "limits.max_tree_calls": "7", "limits.max_tree_items": "7", "limits.max_items_in_memory": "777", "limits.max_tree_events": "777",
 		"limits.max_tree_bytes": "7777", "limits.max_tree_evaluation": "7s", "limits.max_tree_time": "7h",
 		"limits.max_session_bytes": "7777", "limits.max_state_bytes": "7777", "limits.max_depth": "77", "limits.max_sessions": "7", "limits.max_states": "7",

@@ -112,7 +112,7 @@ func open(ctx context.Context, c Config, stderr io.Writer, eager bool) (*plane, 
 			MaxEvaluation:    c.Limits.MaxTreeEvaluation.Std(),
 			MaxAge:           c.Limits.MaxTreeTime.Std(),
 		},
-		MaxQueued: c.Limits.MaxQueued, MaxCache: c.Limits.MaxCacheBytes,
+		MaxQueued: c.Limits.MaxQueued, MaxCache: c.Limits.MaxCacheBytes, Patience: c.Limits.DirectTimeout.Std(),
 		Sessions: session.Rules{
 			TTL: c.Sessions.TTL.Std(), IdleAfter: c.Sessions.IdleAfter.Std(), Keep: c.Sessions.Keep.Std(),
 			OnDelete: c.Sessions.OnDelete, OnExpire: c.Sessions.OnExpire, MaxBytes: c.Limits.MaxSessionBytes, Max: c.Limits.MaxSessions,

@@ -3,6 +3,7 @@ package call
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/sethvargo/go-retry"
@@ -55,12 +56,21 @@ func Retry(policy func(*Call) Policy) Wrapper {
 				return nil, context.Cause(ctx)
 			}
 			if err != nil {
-				return nil, last // the failure; when ctx ends a wait, go-retry returns an error of its own
+				return nil, withAttempts(last, attempts) // the failure; when ctx ends a wait, go-retry returns an error of its own
 			}
 			res.Attempts, res.Duration = attempts, time.Since(start)
 			return res, nil
 		})
 	}
+}
+
+// withAttempts tells in an error how many attempts were made, if that is more than one.
+func withAttempts(err error, attempts int) error {
+	e, ok := errors.AsType[*schemas.Error](err)
+	if !ok || attempts < 2 {
+		return err
+	}
+	return e.With(func(e *schemas.Error) { e.Message += fmt.Sprintf("; %d attempts were made", attempts) })
 }
 
 // maxRetryAfter is the longest retry_after of an error, and of all refusals together; with a longer one the error is returned.

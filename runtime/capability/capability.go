@@ -30,6 +30,7 @@ type Config struct {
 	Quotas   call.QuotaRules   // see SetQuotas
 	Secrets  map[string]string // see SetSecrets
 	MaxCache int               // bytes of cached answers; 0: 32 MiB
+	Patience time.Duration     // of callers of direct calls; 0: DefaultPatience
 	NewID    func() string     // for idempotency keys of direct calls
 	Random   func() float64    // returns a number in [0,1), for jitter
 }
@@ -45,6 +46,7 @@ type Capabilities struct {
 	newID    func() string
 	random   func() float64
 
+	patience  time.Duration
 	checkers  checkers
 	rules     atomic.Pointer[resolvedRules]
 	secrets   atomic.Pointer[map[string]string]
@@ -63,7 +65,8 @@ func New(config Config) *Capabilities {
 	tokens := call.NewTokens(config.Store, log)
 	c := &Capabilities{
 		Realms: config.Realms, Quotas: call.NewQuotas(tokens),
-		store: config.Store, log: config.Log, sessions: config.Sessions, newID: config.NewID, random: config.Random,
+		patience: cmp.Or(config.Patience, DefaultPatience),
+		store:    config.Store, log: config.Log, sessions: config.Sessions, newID: config.NewID, random: config.Random,
 		breakers: call.NewBreakers(log), rates: call.NewRates(tokens), cache: call.NewCache(cmp.Or(config.MaxCache, 32<<20)),
 	}
 	c.SetPolicies(config.Policies)
@@ -164,7 +167,7 @@ func (c *Capabilities) prepare(ctx context.Context, in Invocation) (*call.Call, 
 	case configured != nil:
 		prepared.Timeout, prepared.TimeoutFrom = configured.Std(), tool.Policy.TimeoutFrom
 	default:
-		prepared.Timeout, prepared.TimeoutFrom = defaultTimeout, "built-in default"
+		prepared.Timeout, prepared.TimeoutFrom = c.patience, "direct call ("+call.PatienceSetting+"; timeout_seconds or a policy's timeout sets another)"
 	}
 	if prepared.Key == "" {
 		prepared.Key = c.newID()

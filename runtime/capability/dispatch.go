@@ -36,6 +36,7 @@ func (c *Capabilities) chain() {
 		c.fillSecrets,
 	)
 	c.direct = call.Chain(c.attempt,
+		call.Patience(c.patience),
 		call.Fallback(c.fallbackCall),
 		call.Retry(c.retryPolicy),
 	)
@@ -46,8 +47,9 @@ func (c *Capabilities) Attempt(ctx context.Context, attempt *call.Call) (*call.R
 	return c.attempt.Invoke(ctx, attempt)
 }
 
-// retryPolicy returns the retry policy of a direct call. A call that an open breaker refuses is retried only if the call's policy
-// names that code.
+// retryPolicy returns the retry policy of a direct call. A call that an open breaker or a limit of the runtime refuses is made again only if
+// its policy names that code: its caller, who waits, learns when it may be made. Without a policy of its own a call that timed out is not made
+// again either: it would have its caller wait for as long again.
 func (c *Capabilities) retryPolicy(direct *call.Call) call.Policy {
 	policy := *direct.Retry.Or(new(plan.DefaultRetry()))
 	explicit := direct.Retry != nil
@@ -60,10 +62,20 @@ func (c *Capabilities) retryPolicy(direct *call.Call) call.Policy {
 		Refusals: refusals,
 		Elapsed:  policy.MaxElapsed.Std(),
 		Retryable: func(e *schemas.Error) bool {
-			return plan.Retryable(policy, explicit, e) && (e.Code != schemas.CodeCircuitOpen || slices.Contains(policy.RetryOn, e.Code))
+			switch {
+			case !plan.Retryable(policy, explicit, e):
+				return false
+			case e.Code == schemas.CodeCircuitOpen, e.Refused() && e.RefusedBy != schemas.RefusedByRealm:
+				return slices.Contains(policy.RetryOn, e.Code)
+			}
+			return explicit || e.Code != schemas.CodeTimeout
 		},
 	}
 }
 
-// defaultTimeout is the timeout of one attempt if neither plan nor policy sets one.
+// defaultTimeout is the timeout of an attempt of a node if neither plan nor policy sets one.
 const defaultTimeout = 60 * time.Second
+
+// DefaultPatience is how long a direct call may take in all, and one attempt of it if neither the call nor a policy sets a timeout: the common
+// clients give up after 60 s.
+const DefaultPatience = 50 * time.Second

@@ -58,7 +58,7 @@ func start(t *testing.T) *Engine {
 		Feed:  new(telemetry.Feed), Limits: limits, NewID: records.NewID, Random: rand.Float64,
 	}
 	c.Journal = journal.Open(journal.Config{
-		Store: s, Sessions: sessions, Limits: journal.Limits{Plan: limits.Plan, MaxOutput: limits.MaxOutput}, UnknownRules: c.Capabilities.UnknownRules,
+		Store: s, Sessions: sessions, Limits: journal.Limits{Plan: limits.Plan, MaxOutput: limits.MaxOutput, Tree: limits.Budget(), MaxOpen: limits.MaxOpen}, UnknownRules: c.Capabilities.UnknownRules,
 	})
 	r := New(c)
 	r.Connect(noWorkflows{})

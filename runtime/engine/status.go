@@ -12,7 +12,7 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// Status returns an execution, after waiting for up to wait until it comes to rest: finished, suspended, or held for a decision. If the caller
+// Status returns an execution, after waiting for up to wait, and MaxWait, until it comes to rest: finished, suspended, or held for a decision. If the caller
 // was shown already what it waits for, it waits for something else. progress, if not nil, is called with every change meanwhile. The end of
 // ctx ends the wait, never the execution. While the store does not answer, an execution that runs in this process is returned as it was last
 // committed, without its nodes; its hint says so.
@@ -33,11 +33,8 @@ func (r *Engine) status(
 	ctx context.Context, id string, view schemas.View, wait time.Duration, known uint64, progress func(schemas.Execution),
 ) (e schemas.Execution, err error) {
 	began := time.Now()
-	if err := r.CheckWait(wait); err != nil {
-		return schemas.Execution{}, err
-	}
 	if wait > 0 {
-		if err := r.waitForRest(ctx, id, wait, known, progress); err != nil {
+		if err := r.waitForRest(ctx, id, min(wait, r.limits.MaxWait), known, progress); err != nil {
 			return schemas.Execution{}, err
 		}
 	}

@@ -1,0 +1,62 @@
+package runtime
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/runplane/runplane/runtime/capability"
+	"github.com/runplane/runplane/runtime/plan"
+	"github.com/runplane/runplane/schemas"
+	"github.com/runplane/runplane/store"
+)
+
+// A direct call ends before its client gives up, and its error says what to change; who asks for more has it.
+func TestDirectCallsEndBeforeTheirClientsGiveUp(t *testing.T) {
+	for name, tt := range map[string]struct {
+		inputs  string
+		policy  schemas.Policy
+		timeout time.Duration
+		retry   *schemas.Retry
+		took    time.Duration
+		code    schemas.Code
+		says    string
+		calls   int
+	}{
+		"no answer":                    {inputs: `{"mute":true}`, took: 50 * time.Second, code: schemas.CodeTimeout, says: "limits.direct_timeout", calls: 1},
+		"a short timeout of its own":   {inputs: `{"mute":true}`, timeout: 3 * time.Second, took: 3 * time.Second, code: schemas.CodeTimeout, says: "the timeout of its call", calls: 1},
+		"a long timeout of its own":    {inputs: `{"mute":true}`, timeout: 2 * time.Minute, took: 2 * time.Minute, code: schemas.CodeTimeout, says: "2m", calls: 1},
+		"a long timeout of the policy": {inputs: `{"take":"80s"}`, policy: schemas.Policy{Timeout: new(schemas.Duration(90 * time.Second))}, took: 80 * time.Second, calls: 1},
+		"attempts that are asked for":  {inputs: `{"mute":true}`, timeout: 3 * time.Second, retry: &schemas.Retry{MaxAttempts: 3, InitialInterval: schemas.Duration(time.Second), BackoffCoefficient: 1, Jitter: new(0.0)}, took: 11 * time.Second, code: schemas.CodeTimeout, says: "3 attempts were made", calls: 3},
+		"attempts for ever":            {inputs: `{"mute":true}`, timeout: 20 * time.Second, retry: &schemas.Retry{MaxAttempts: 100}, took: 50 * time.Second, code: schemas.CodeTimeout, says: "attempts were made", calls: 3},
+		"a rate limit without a token": {inputs: `{}`, policy: schemas.Policy{RateLimit: &schemas.RateLimit{Rate: 1, Per: schemas.Duration(30 * time.Second)}}, code: schemas.CodeRateLimited, says: "rate limit", calls: 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
+				policies := schemas.Policies{Realms: map[string]schemas.RealmPolicy{"r": {Policy: tt.policy}}}
+				w.change("read", plan.Tool{Hash: "read", Effect: schemas.EffectRead, InputSchema: worldSchema, Policy: policies.For("r", "read")})
+				p := run(w, s, func(c *Config) { c.Policies = policies })
+				defer p.stop()
+				call := capability.Invocation{Realm: "r", Capability: "read", Inputs: json.RawMessage(tt.inputs), Timeout: tt.timeout, Retry: tt.retry}
+				if tt.code == schemas.CodeRateLimited {
+					if _, err := p.Capabilities.Invoke(t.Context(), call); err != nil {
+						t.Fatal(err)
+					}
+				}
+				began := time.Now()
+				_, err := p.Capabilities.Invoke(t.Context(), call)
+				e := schemas.AsError(err)
+				if took := time.Since(began); code(e) != tt.code || took.Round(time.Second) != tt.took || tt.code != "" && !strings.Contains(e.Message, tt.says) {
+					t.Errorf("%v after %s, want %s that says %q after %s", e, took, tt.code, tt.says, tt.took)
+				}
+				if tt.code == schemas.CodeRateLimited && (e.RetryAfterSeconds < 20 || e.Outcome != schemas.NotRun) {
+					t.Errorf("%+v", e)
+				}
+				if n := w.calls("read", ""); n != tt.calls {
+					t.Errorf("%d calls, want %d", n, tt.calls)
+				}
+			})
+		})
+	}
+}
