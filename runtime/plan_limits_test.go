@@ -136,6 +136,21 @@ func TestLimitOfTimeCountsRunningTime(t *testing.T) {
 	})
 }
 
+// A limit of time is reached when it is over, whatever its parts of a millisecond, in a plan and in a patch.
+func TestLimitOfTimeMayHavePartsOfAMillisecond(t *testing.T) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
+		p := run(w, s)
+		defer p.stop()
+		e := p.execute(t, `{"plan":"v1","limits":{"time":"1500us"},"nodes":[{"id":"a","wait":"1s"}]}`)
+		wantLimit(t, e, schemas.ReachedLimit{Limit: "time", Used: "1.5ms", Allowed: "1.5ms", Raise: `{"limits":{"time":"3ms"}}`})
+		if err := p.raise(t, e.ExecutionID, `{"time":"2ms100ns"}`); err != nil {
+			t.Fatal(err)
+		}
+		e = p.rest(t, e.ExecutionID)
+		wantLimit(t, e, schemas.ReachedLimit{Limit: "time", Used: "2.0001ms", Allowed: "2.0001ms", Raise: `{"limits":{"time":"4.0002ms"}}`})
+	})
+}
+
 func TestLimitOfBytesAndOfWorkflows(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)

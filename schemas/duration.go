@@ -30,6 +30,9 @@ func (d Duration) String() string {
 	return s
 }
 
+// Truncate returns d in whole milliseconds, for people to read.
+func (d Duration) Truncate() Duration { return Duration(d.Std().Truncate(time.Millisecond)) }
+
 // MarshalJSON writes the canonical string.
 func (d Duration) MarshalJSON() ([]byte, error) { return []byte(strconv.Quote(d.String())), nil }
 

@@ -42,7 +42,8 @@ type ReachedLimit struct {
 func (l PlanLimits) Reached(used PlanLimits, uses, calls bool) *ReachedLimit {
 	switch {
 	case l.Time > 0 && used.Time >= l.Time:
-		return &ReachedLimit{"time", used.Time.String(), l.Time.String(), fmt.Sprintf(`{"limits":{"time":"%s"}}`, doubled(l.Time, used.Time))}
+		shown := max(l.Time, used.Time.Truncate())
+		return &ReachedLimit{"time", shown.String(), l.Time.String(), fmt.Sprintf(`{"limits":{"time":"%s"}}`, doubled(l.Time, used.Time))}
 	case calls && l.Calls > 0 && used.Calls >= l.Calls:
 		return &ReachedLimit{"calls", fmt.Sprint(used.Calls), fmt.Sprint(l.Calls), fmt.Sprintf(`{"limits":{"calls":%d}}`, doubled(l.Calls, used.Calls))}
 	case uses && l.Bytes > 0 && used.Bytes >= l.Bytes:

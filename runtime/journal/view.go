@@ -183,7 +183,9 @@ func metrics(s *machine.State, now time.Time) schemas.ExecutionMetrics {
 	account := s.Account()
 	m.Used, m.Limits = account.Used, account.Limits
 	if limits := s.PlanLimits(); limits != (schemas.PlanLimits{}) {
-		m.PlanLimits, m.PlanUsed = &limits, new(s.PlanUsed(now))
+		used := s.PlanUsed(now)
+		used.Time = used.Time.Truncate()
+		m.PlanLimits, m.PlanUsed = &limits, &used
 	}
 	if !s.Started.IsZero() {
 		m.QueueMS = milliseconds(s.Started.Sub(s.Created))

@@ -21,7 +21,7 @@ func (s *State) PlanLimits() schemas.PlanLimits {
 // PlanUsed returns what counts against the limits of the plan at the time.
 func (s *State) PlanUsed(now time.Time) schemas.PlanLimits {
 	used := s.Account().Used
-	return schemas.PlanLimits{Calls: int(used.Sent), Bytes: int(used.Bytes), Time: schemas.Duration(s.ran(now).Truncate(time.Millisecond))}
+	return schemas.PlanLimits{Calls: int(used.Sent), Bytes: int(used.Bytes), Time: schemas.Duration(s.ran(now))}
 }
 
 // ran is how long the execution has been running.
