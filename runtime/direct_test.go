@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/runplane/runplane/runtime/capability"
+	"github.com/runplane/runplane/runtime/engine"
 	"github.com/runplane/runplane/runtime/plan"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
@@ -59,4 +60,28 @@ func TestDirectCallsEndBeforeTheirClientsGiveUp(t *testing.T) {
 			})
 		})
 	}
+}
+
+// An argument that takes the idempotency key is filled in, so it may be missing in a call and in a plan; the others may not.
+func TestArgumentOfTheKeyMayBeMissing(t *testing.T) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
+		policies := schemas.Policies{Realms: map[string]schemas.RealmPolicy{"r": {
+			Capabilities: map[string]schemas.Policy{"once": {IdempotencyArg: "key"}},
+		}}}
+		schema := []byte(`{"type":"object","properties":{"id":{"type":"string"},"key":{"type":"string"}},"required":["key","id"]}`)
+		w.change("once", plan.Tool{Hash: "once", Effect: schemas.EffectIdempotent, InputSchema: schema, Policy: policies.For("r", "once")})
+		p := run(w, s, func(c *Config) { c.Policies = policies })
+		defer p.stop()
+		for inputs, want := range map[string]schemas.Code{`{"id":"a"}`: "", `{"id":"b","key":"mine"}`: "", `{}`: schemas.CodeInvalidArgument} {
+			_, err := p.Capabilities.Invoke(t.Context(), capability.Invocation{Realm: "r", Capability: "once", Inputs: json.RawMessage(inputs)})
+			if code(schemas.AsError(err)) != want {
+				t.Errorf("%s: %v", inputs, err)
+			}
+		}
+		e := p.execute(t, `{"plan":"v1","nodes":[{"id":"n","capability":"r.once","inputs":{"id":"c"}}]}`)
+		want(t, e, schemas.StatusSucceeded, "", "n=succeeded")
+		if _, err := p.Executions.Execute(t.Context(), engine.Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"n","capability":"r.once"}]}`)}); err == nil {
+			t.Error("a plan without the other argument is accepted")
+		}
+	})
 }

@@ -187,7 +187,8 @@ func openStore(ctx context.Context, setting string, shards int, warn func(string
 	switch {
 	case errors.Is(err, store.ErrInUse):
 		return nil, schemas.Errorf(schemas.CodeUnavailable, "%s", err).
-			WithHint("stop that process, or use another store with --store file:DIR (or --store mem: to keep nothing)")
+			WithHint("stop that process, or use another store with --store file:DIR (or --store mem: to keep nothing); several processes share one " +
+				"Redis: --store redis://HOST:6379")
 	case faulty:
 		return nil, schemas.Errorf(schemas.CodeUnavailable, "%s", fault).WithHint("%s", fault.Hint())
 	case err != nil:

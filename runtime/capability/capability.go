@@ -151,7 +151,7 @@ func (c *Capabilities) prepare(ctx context.Context, in Invocation) (*call.Call, 
 			return nil, schemas.Errorf(schemas.CodeUnavailable, "the tools of realm %q changed meanwhile", in.Realm).WithOutcome(schemas.NotRun)
 		}
 	}
-	checker, err := c.checkers.get(tool.Hash, tool.InputSchema)
+	checker, err := c.checkers.get(tool.Hash, tool.InputSchema, tool.Policy.IdempotencyArg)
 	if err != nil {
 		return nil, err
 	}
@@ -210,26 +210,30 @@ func (c *Capabilities) fallbackCall(ctx context.Context, failed *call.Call, capa
 // checkers caches the compiled input schemas of tools, by hash.
 type checkers struct {
 	mu     sync.Mutex
-	byHash map[string]*schemas.Checker
+	byHash map[checkerKey]*schemas.Checker
 }
+
+// checkerKey is the hash of a tool and the argument that the runtime fills in.
+type checkerKey struct{ hash, filled string }
 
 // maxCheckers is how many schemas are cached at most; a runtime with more tools in use compiles some of them again.
 const maxCheckers = 2000
 
-// get returns the checker of a tool's input schema. For a schema that is unusable it checks nothing: the tool checks its inputs itself.
-func (c *checkers) get(hash string, schema json.RawMessage) (*schemas.Checker, error) {
+// get returns the checker of a tool's input schema, in which an argument that the runtime fills in may be missing. For a schema that is unusable it checks nothing: the tool checks its inputs itself.
+func (c *checkers) get(hash string, schema json.RawMessage, filled string) (*schemas.Checker, error) {
+	key := checkerKey{hash, filled}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if known := c.byHash[hash]; known != nil {
+	if known := c.byHash[key]; known != nil {
 		return known, nil
 	}
-	checker, err := schemas.NewToolChecker(schema)
+	checker, err := schemas.NewToolChecker(schemas.Optional(schema, filled))
 	if err != nil {
 		checker, err = schemas.NewChecker(nil)
 	}
 	if c.byHash == nil || len(c.byHash) >= maxCheckers {
-		c.byHash = map[string]*schemas.Checker{}
+		c.byHash = map[checkerKey]*schemas.Checker{}
 	}
-	c.byHash[hash] = checker
+	c.byHash[key] = checker
 	return checker, err
 }

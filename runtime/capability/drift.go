@@ -22,7 +22,7 @@ func (c *Capabilities) checkDrift(next call.Invoker) call.Invoker {
 		if !known || live.Hash == planned.Hash && !planned.Accepted {
 			return c.driftOf(ctx, planned)(next.Invoke(ctx, planned))
 		}
-		checker, err := c.checkers.get(live.Hash, live.InputSchema)
+		checker, err := c.checkers.get(live.Hash, live.InputSchema, live.Policy.IdempotencyArg)
 		if err != nil {
 			return nil, err
 		}

@@ -286,7 +286,7 @@ func (b *builder) target(n *Node, capability string, own callSettings) Target {
 	if pin.MaxRefusals != nil {
 		t.MaxRefusals = *pin.MaxRefusals
 	}
-	t.inputs = b.check(capability, pin.InputSchema)
+	t.inputs = b.check(capability, schemas.Optional(pin.InputSchema, pin.IdempotencyArg))
 	return t
 }
 

@@ -105,8 +105,9 @@ func realmOf(capability string) string {
 }
 
 func (c *compiler) pin(capability, at string, t Tool) {
-	live := &liveTool{Tool: t, input: newShape(t.InputSchema), output: newShape(t.OutputSchema)}
-	checker, err := schemas.NewToolChecker(t.InputSchema)
+	given := schemas.Optional(t.InputSchema, t.Policy.IdempotencyArg)
+	live := &liveTool{Tool: t, input: newShape(given), output: newShape(t.OutputSchema)}
+	checker, err := schemas.NewToolChecker(given)
 	if err != nil {
 		c.out.warnf(codeUnusableSchema, at, "the arguments of %s are not checked before the call: %v", capability, err)
 	} else {
