@@ -167,14 +167,17 @@ func invalidByte(s string) int {
 	return -1
 }
 
-// looksLikeJSON reports whether a text is meant as JSON and not YAML: an object begins with a quoted key.
+// looksLikeJSON reports whether a text is meant as JSON and not YAML: an object begins with a quoted key within braces.
 func looksLikeJSON(s []byte) bool {
 	switch s[0] {
 	case '{':
 		rest := bytes.TrimLeft(s[1:], " \t\r\n")
 		return len(rest) == 0 || rest[0] == '"' || rest[0] == '}' || rest[0] == '{' || rest[0] == '['
-	case '[', '"':
+	case '[':
 		return true
+	case '"':
+		rest := bytes.TrimLeft(s[pastString(s, 0):], " \t")
+		return len(rest) == 0 || rest[0] != ':'
 	}
 	return false
 }

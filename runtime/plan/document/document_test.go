@@ -242,3 +242,26 @@ func TestMendedYAMLKeepsTexts(t *testing.T) {
 		}
 	}
 }
+
+// YAML whose first key is quoted is YAML.
+func TestQuotedFirstKey(t *testing.T) {
+	for text, want := range map[string]string{
+		"\"plan\": v1\nnodes: []\n":  "v1",
+		"'plan': v1\nnodes: []\n":    "v1",
+		"\"plan\" : v1\n":            "v1",
+		"\"pl\\u0061n\": v1\n":       "v1",
+		"{\"plan\": \"v1\"}":         "v1",
+		"\n\n  {\"plan\":\n\"v1\"}":  "v1",
+		"\"a text, not a document\"": "",
+		"\"":                         "",
+	} {
+		d, err := Read(t.Context(), []byte(text), bounds)
+		got := ""
+		if err == nil && d.Tree.Get("plan") != nil {
+			got = d.Tree.Get("plan").Text()
+		}
+		if got != want {
+			t.Errorf("%q: plan is %q, want %q, %v", text, got, want, err)
+		}
+	}
+}
