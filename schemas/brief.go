@@ -114,14 +114,17 @@ func (e Execution) Brief(most int) Execution {
 	short.More = NewRef(whole, "execution", e.ExecutionID, string(view))
 	left := most - Size(short) - 100
 	waits := slices.Clone(e.WaitingFor)
+	room := left / 2
+	share := room / max(len(waits), 1) // so that each says at least what it is
+	tight := Size(waits) > room
 	for i := range waits {
-		if w := &waits[i]; Size(w) > left/4 {
-			w.Question, w.Schema = cutTo(w.Question, left/8), nil
-			w.Choices, _ = fit(w.Choices, left/16)
+		if w := &waits[i]; tight && Size(w) > share {
+			w.Question, w.Schema = cutTo(w.Question, max(share/2, 40)), nil
+			w.Choices, _ = fit(w.Choices, max(share/4, 40))
 		}
 	}
 	var used int
-	short.WaitingFor, used = fit(waits, left/2)
+	short.WaitingFor, used = fit(waits, room)
 	left -= used
 	if len(e.Output) > 0 && len(e.Output) > left-len(e.Nodes)*200 {
 		short.OutputRef = &OutputRef{NodeID: "$output", Bytes: len(e.Output)}
@@ -129,8 +132,44 @@ func (e Execution) Brief(most int) Execution {
 		short.Output = e.Output
 		left -= len(e.Output)
 	}
-	short.Nodes, _ = fit(e.shown(max(most/16, 200)), left)
+	short.Nodes = fitNodes(e.shown(max(most/16, 200)), left)
 	return short
+}
+
+// rankOf says which nodes are shown first where there is no room for all: those that somebody has to look at.
+func rankOf(s NodeStatus) int {
+	switch s {
+	case NodeFailed:
+		return 0
+	case NodeHeld:
+		return 1
+	case NodeSucceeded:
+		return 3
+	case NodePending, NodeSkipped:
+		return 4
+	}
+	return 2
+}
+
+// fitNodes returns the nodes for which there is room, in their order.
+func fitNodes(nodes []NodeView, room int) []NodeView {
+	order := make([]int, len(nodes))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(rankOf(nodes[a].Status), rankOf(nodes[b].Status)) })
+	n := 0
+	for ; n < len(order); n++ {
+		if room -= Size(nodes[order[n]]) + 1; room < 0 {
+			break
+		}
+	}
+	slices.Sort(order[:n])
+	fitting := make([]NodeView, n)
+	for i, at := range order[:n] {
+		fitting[i] = nodes[at]
+	}
+	return fitting
 }
 
 // Brief leaves out the nodes whose calls took least.

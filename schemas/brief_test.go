@@ -128,3 +128,38 @@ func TestRefsNameWhatTheyAreMadeOf(t *testing.T) {
 		t.Error("a ref that is none was read")
 	}
 }
+
+// Where there is no room for all nodes, those that somebody has to look at are shown, in their order, and of many that wait more than a few.
+func TestBriefShowsWhatMatters(t *testing.T) {
+	e := Execution{ExecutionID: "01", Status: StatusRunning}
+	for i := range 302 {
+		n := NodeView{ID: fmt.Sprintf("node_%03d", i), Status: NodeSucceeded, Capability: "realm.capability"}
+		if i == 250 {
+			n.Status = NodeHeld
+		}
+		if i == 301 {
+			n.Status, n.Error = NodeFailed, Errorf(CodeToolError, "it broke")
+		}
+		e.Nodes = append(e.Nodes, n)
+	}
+	var special []string
+	nodes := e.Brief(MaxAnswer).Nodes
+	for i, n := range nodes {
+		if n.Status != NodeSucceeded {
+			special = append(special, n.ID)
+		}
+		if i > 0 && n.ID < nodes[i-1].ID {
+			t.Errorf("%s after %s", n.ID, nodes[i-1].ID)
+		}
+	}
+	if strings.Join(special, " ") != "node_250 node_301" || len(nodes) < 30 {
+		t.Errorf("of %d nodes these are shown: %q", len(nodes), special)
+	}
+	waits := Execution{ExecutionID: "01", Status: StatusRunning}
+	for i := range 60 {
+		waits.WaitingFor = append(waits.WaitingFor, WaitingFor{NodeID: fmt.Sprintf("node_%02d", i), Reason: ReasonReview, ReviewID: "01/node", Question: strings.Repeat("is it good? ", 100)})
+	}
+	if n := len(waits.Brief(MaxAnswer).WaitingFor); n < 15 {
+		t.Errorf("%d of 60 that wait are shown", n)
+	}
+}
