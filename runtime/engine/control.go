@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
+	"strings"
 	"time"
 
 	"github.com/runplane/runplane/runtime/caller"
@@ -89,7 +91,12 @@ func (r *Engine) Resume(ctx context.Context, id string, patch *schemas.Patch) (s
 			return nil, err
 		}
 		switch s.Status {
-		case schemas.StatusSuspending, schemas.StatusSuspended:
+		case schemas.StatusSuspended:
+			if patch == nil && s.Held == "" && s.Limit == nil && s.OnlyHeld() {
+				return nil, needsPatch(s, id)
+			}
+			fallthrough
+		case schemas.StatusSuspending:
 			return append(events, schemas.Event{Type: schemas.EventResumed, By: caller.From(ctx).Principal}), nil
 		case schemas.StatusRunning:
 			return events, nil
@@ -100,6 +107,21 @@ func (r *Engine) Resume(ctx context.Context, id string, patch *schemas.Patch) (s
 		return r.DecideFor(ctx, id, decide)
 	}
 	return r.decideOrUnread(ctx, id, decide, r.resumeUnread)
+}
+
+// needsPatch is the error of a resume that would suspend the execution again at once.
+func needsPatch(s *machine.State, id string) error {
+	const most = 10
+	v := journal.View(s)
+	var held []string
+	for _, w := range v.WaitingFor[:min(most, len(v.WaitingFor))] {
+		held = append(held, fmt.Sprintf("node %q (%s)", w.NodeID, w.Reason))
+	}
+	if n := len(v.WaitingFor) - most; n > 0 {
+		held = append(held, fmt.Sprintf("%d more", n))
+	}
+	return schemas.Errorf(schemas.CodeConflict, "nothing of execution %q can go on: it waits for a decision about %s", id, strings.Join(held, ", ")).
+		With(func(e *schemas.Error) { e.ExecutionID = id }).WithField("patch").WithHint("%s", journal.WithHint(v).Hint)
 }
 
 // CancelOptions say how an execution is cancelled.

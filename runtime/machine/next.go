@@ -289,6 +289,12 @@ func (s *State) nextIdle() []Action {
 	return []Action{{Kind: Finish}}
 }
 
+// OnlyHeld reports whether nothing of the execution can go on before somebody decides about a held unit.
+func (s *State) OnlyHeld() bool {
+	c := &s.counts
+	return c.Held > 0 && c.InFlight+c.WithoutCall+c.BackingOff+c.Ready == 0 && !units.AnyReviewed(s.Units)
+}
+
 // abandonCalls ends calls in flight without an answer, and workflow units.
 func (s *State) abandonCalls(why string, now time.Time) []Action {
 	var out []Action
