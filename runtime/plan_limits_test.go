@@ -209,3 +209,11 @@ func TestLimitSurvivesCrashAtEveryCommit(t *testing.T) {
 		})
 	}
 }
+
+// The raise that is proposed can be made.
+func TestProposedRaiseCanBeMade(t *testing.T) {
+	limits := schemas.PlanLimits{Time: schemas.Duration(200 * 24 * time.Hour)}
+	if r := limits.Reached(schemas.PlanLimits{Time: limits.Time}, true, false); r == nil || r.Raise != `{"limits":{"time":"8784h"}}` {
+		t.Errorf("%+v", r)
+	}
+}

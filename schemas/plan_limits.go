@@ -1,6 +1,9 @@
 package schemas
 
-import "fmt"
+import (
+	"fmt"
+	"time"
+)
 
 // PlanLimits are the budget of one execution of a plan; zero fields: no limit. What its workflow nodes use counts when they have ended.
 type PlanLimits struct {
@@ -43,7 +46,7 @@ func (l PlanLimits) Reached(used PlanLimits, uses, calls bool) *ReachedLimit {
 	switch {
 	case l.Time > 0 && used.Time >= l.Time:
 		shown := max(l.Time, used.Time.Truncate())
-		return &ReachedLimit{"time", shown.String(), l.Time.String(), fmt.Sprintf(`{"limits":{"time":"%s"}}`, doubled(l.Time, used.Time))}
+		return &ReachedLimit{"time", shown.String(), l.Time.String(), fmt.Sprintf(`{"limits":{"time":"%s"}}`, min(doubled(l.Time, used.Time), MaxPlanTime))}
 	case calls && l.Calls > 0 && used.Calls >= l.Calls:
 		return &ReachedLimit{"calls", fmt.Sprint(used.Calls), fmt.Sprint(l.Calls), fmt.Sprintf(`{"limits":{"calls":%d}}`, doubled(l.Calls, used.Calls))}
 	case uses && l.Bytes > 0 && used.Bytes >= l.Bytes:
@@ -51,6 +54,9 @@ func (l PlanLimits) Reached(used PlanLimits, uses, calls bool) *ReachedLimit {
 	}
 	return nil
 }
+
+// MaxPlanTime is the longest limit of time of a plan.
+const MaxPlanTime = Duration(366 * 24 * time.Hour)
 
 // doubled is the limit twice, or as often as it takes to be more than is used.
 func doubled[T ~int | ~int64](limit, used T) T {

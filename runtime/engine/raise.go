@@ -4,10 +4,10 @@ import (
 	"encoding/json"
 	"maps"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/runplane/runplane/runtime/machine"
-	"github.com/runplane/runplane/runtime/plan"
 	"github.com/runplane/runplane/schemas"
 )
 
@@ -47,12 +47,20 @@ func raised(s *machine.State, patch *schemas.Patch) (to schemas.PlanLimits, err 
 		case has == 0:
 			return to, refused(field, "the plan has no limits.%s to raise", name)
 		case gets <= has:
-			return to, refused(field, "limits.%s is raised to more than it is", name)
-		case name == "time" && to.Time > plan.DefaultLimits().MaxDuration:
-			return to, refused(field, "limits.time %s is longer than the longest allowed, %s", to.Time, plan.DefaultLimits().MaxDuration)
+			return to, refused(field, "limits.%s is %s already: raise it to more than that, not to %s", name, shown(name, has), shown(name, gets))
+		case name == "time" && to.Time > schemas.MaxPlanTime:
+			return to, refused(field, "limits.time %s is longer than the longest allowed, %s", to.Time, schemas.MaxPlanTime)
 		}
 	}
 	return to, nil
+}
+
+// shown is a limit as people write it.
+func shown(name string, n int64) string {
+	if name == "time" {
+		return schemas.Duration(n).String()
+	}
+	return strconv.FormatInt(n, 10)
 }
 
 // raiseEvents returns the event of a patch that raises limits of the plan; none if it raises none.
