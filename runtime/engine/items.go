@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 
+	"github.com/runplane/runplane/runtime/plan"
 	"github.com/runplane/runplane/schemas"
 )
 
@@ -63,8 +64,7 @@ func (t *turn) joinItems(unit int) {
 			b.Write(v)
 		}
 		if b.Len() > t.r.limits.MaxList {
-			t.failUnit(unit, "for_each", schemas.Errorf(schemas.CodePayloadTooLarge, "the outputs of the items have more than %d bytes in all (limit %d, limits.max_list_bytes)",
-				b.Len(), t.r.limits.MaxList).WithHint("let the capability answer with less for each item"))
+			t.emit(s.Final(unit, t.listTooLarge(unit)))
 			return
 		}
 	}
@@ -76,6 +76,18 @@ func (t *turn) joinItems(unit int) {
 	}
 	t.emit(e)
 	t.x.DropList(unit)
+}
+
+// listTooLarge is the error of a for_each node whose items have run, and whose list has no room. What they have answered is kept.
+func (t *turn) listTooLarge(unit int) *schemas.Error {
+	outcome := schemas.NotRun
+	if kind := t.x.State.Node(unit).Kind; kind == plan.KindCapability || kind == plan.KindWorkflow {
+		outcome = schemas.RanFailed
+	}
+	return schemas.Errorf(schemas.CodePayloadTooLarge, "the outputs of the %d items have more than %d bytes in all (limits.max_list_bytes); the items have run",
+		t.x.State.Units[unit].Count, t.r.limits.MaxList).WithOutcome(outcome).
+		WithHint("get_node_output with item reads what each has answered; let the capability answer with less for each item, split the list, or have an " +
+			"operator raise limits.max_list_bytes, and rerun_execution")
 }
 
 // itemOutput returns the output of an item; empty: it has none.
