@@ -89,14 +89,14 @@ func (r *Engine) forChild(id string, work func()) {
 // createChild creates a child. If it exists already it stays as it is. If the inputs are not known any more, they are rendered before.
 // wanted is false if the child is not to be created.
 func (r *Engine) createChild(
-	ctx context.Context, parent journal.Head, sub *plan.Program, c child, session schemas.Value,
+	ctx context.Context, parent journal.Head, n *plan.Node, c child, session schemas.Value,
 ) (wanted bool, err error) {
 	if c.inputs == nil {
 		if wanted, err = r.renderChild(ctx, parent.ExecutionID, &c); !wanted || err != nil {
 			return false, err
 		}
 	}
-	d := sub.Definition
+	d := n.Sub.Definition
 	merged, err := schemas.ReplaceMembers(d.Plan.Inputs, schemas.Object(c.inputs))
 	if err != nil {
 		return true, err
@@ -112,7 +112,7 @@ func (r *Engine) createChild(
 		return true, fmt.Errorf("load the plan of a workflow: %w", err)
 	}
 	return true, r.create(ctx, c.id, p, Submit{
-		SessionID: parent.SessionID, parent: parent.ExecutionID, session: session, began: parent.Began(), budget: c.budget, places: c.places,
+		SessionID: parent.SessionID, Workflow: n.Version, parent: parent.ExecutionID, session: session, began: parent.Began(), budget: c.budget, places: c.places,
 	})
 }
 

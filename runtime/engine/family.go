@@ -233,7 +233,7 @@ func (f *family) ensureChild(o *owner, c child) {
 		h, err := o.r.journal.HeadFor(ctx, c.id)
 		if errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) {
 			var wanted bool
-			if wanted, err = o.r.createChild(ctx, head, n.Sub, c, session); !wanted && err == nil {
+			if wanted, err = o.r.createChild(ctx, head, n, c, session); !wanted && err == nil {
 				return
 			}
 			if err == nil {

@@ -235,6 +235,7 @@ func (b *builder) fallback(n *Node, from *schemas.Fallback, own callSettings, at
 // within resolves the plan within a workflow node.
 func (b *builder) within(n *Node, from *schemas.Node, at string) error {
 	if kept := from.Workflow.Resolved; kept != nil {
+		n.Version = kept.Name
 		n.declared = newInputCheck("workflow "+kept.Name, json.RawMessage(kept.InputSchema))
 	}
 	if b.sub != nil {

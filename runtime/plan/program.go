@@ -107,6 +107,7 @@ type Node struct {
 	form     inputCheck       // by Form
 	Expires  schemas.Duration // of wait_for and review; 0: never
 	Sub      *Program         // of workflow: the plan within; its own inputs are Target.Inputs
+	Version  string           // of workflow: name@version of one that is registered; empty: its plan is given
 	declared inputCheck       // of workflow: the input schema of a named one
 
 	ForEach     *expr.Template // nil: the node runs once
