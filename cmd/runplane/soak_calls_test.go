@@ -49,7 +49,7 @@ var soakCalls = []soakCall{
 	}},
 	{"plan on a realm that never starts", func(w *soakWorld, _ *rand.Rand) string {
 		err := w.ask("execute_plan", args{"execution_plan": object{"plan": "v1", "nodes": []object{planNode("a", "capability", "hung.echo")}}}, nil)
-		return oneOf(err, schemas.CodeInvalidPlan)
+		return oneOf(err, schemas.CodeUnavailable)
 	}},
 	{"discovery", func(w *soakWorld, _ *rand.Rand) string {
 		var found struct {
