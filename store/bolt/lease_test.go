@@ -28,3 +28,48 @@ func TestLeasesOfDeletedKeysAreForgotten(t *testing.T) {
 		})
 	}
 }
+
+// A lease that expires while the batch is written that releases it was released: its last owner has not died.
+func TestLeaseThatExpiresWhileItIsReleased(t *testing.T) {
+	s, err := Open(Options{Mem: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	key := store.Key{Kind: "k", ID: "p/a"}
+	if _, err := s.Commit(t.Context(), store.Batch{Wakes: []store.Wake{{Key: key, At: time.Now().Add(-time.Minute)}}}); err != nil {
+		t.Fatal(err)
+	}
+	claim := func(owner string) store.Lease {
+		t.Helper()
+		ls, err := s.Claim(t.Context(), store.ClaimRequest{Kind: key.Kind, Owner: owner, Max: 1, TTL: time.Hour, Wait: 5 * time.Second})
+		if err != nil || len(ls) != 1 {
+			t.Fatal(ls, err)
+		}
+		return ls[0]
+	}
+	l := claim("one")
+	r := s.requests.get()
+	r.encode(&store.Batch{Release: &l, Wakes: []store.Wake{{Key: key, At: time.Now().Add(-time.Minute)}}}, s.clock.Now())
+	if err := s.queues.reserve(r); err != nil || !r.released {
+		t.Fatal(err, r.released)
+	}
+	if lost, err := s.Renew(t.Context(), []store.Lease{l}, time.Millisecond); err != nil || len(lost) > 0 {
+		t.Fatal(lost, err)
+	}
+	for s.queues.leasesOf(key) {
+		time.Sleep(time.Millisecond)
+	}
+	s.queues.apply([]*request{r})
+	if next := claim("two"); next.Died {
+		t.Errorf("the last owner of %+v died", next)
+	}
+}
+
+// leasesOf has leases expire, and reports whether the key is leased.
+func (qs *queues) leasesOf(key store.Key) bool {
+	qs.mu.Lock()
+	defer qs.mu.Unlock()
+	qs.expireLeases(qs.clock.Now())
+	return qs.leases.byKey[key] != nil
+}

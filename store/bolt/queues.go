@@ -124,9 +124,12 @@ func (qs *queues) apply(group []*request) {
 			continue
 		}
 		if r.released {
-			if h := qs.leases.byKey[r.release.Key]; h != nil && h.Token == r.release.Token {
+			switch h := qs.leases.byKey[r.release.Key]; {
+			case h != nil && h.Token == r.release.Token:
 				qs.leases.remove(h)
 				qs.leases.released(h.Key, r.release.Died, !h.gone || !r.removesWake())
+			case qs.leases.releasedLate(r.release, now): // it expired while the batch was written
+				qs.leases.released(r.release.Key, r.release.Died, true)
 			}
 			if r.removesWake() {
 				qs.update(r.release.Key, nil, now)
