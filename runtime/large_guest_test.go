@@ -3,6 +3,7 @@ package runtime
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -13,6 +14,7 @@ import (
 	"github.com/runplane/runplane/runtime/engine"
 	"github.com/runplane/runplane/runtime/journal"
 	"github.com/runplane/runplane/runtime/machine"
+	"github.com/runplane/runplane/runtime/safety"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
 	"github.com/runplane/runplane/store/storetest"
@@ -94,12 +96,14 @@ func TestLargeExecutionIsAdoptedToDecide(t *testing.T) {
 	})
 }
 
-// What would take too much memory is not read for a caller, and its error says what else there is.
+// What would take too much memory is not read for a caller, and its error says what else there is. Its reviews are listed without the inputs of
+// their calls, beside those of other executions, and can be decided.
 func TestVeryLargeExecutionIsNotShown(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s, isSmall, func(c *Config) { c.Limits.Shown = 9 << 10 })
 		defer p.stop()
-		id := p.submit(t, largePlan(false, `{"id":"w","wait_for":{"event":"go"}}`))
+		id := p.submit(t, largePlan(false, `{"id":"w","wait_for":{"event":"go"}},{"id":"r","review":{"question":"good?","choices":["a","b"]}}`))
+		small := p.submit(t, `{"plan":"v1","nodes":[{"id":"r","review":{"question":"small?"}}]}`)
 		time.Sleep(time.Second)
 		_, nodes := p.Executions.Status(t.Context(), id, schemas.ViewNodes, 0, nil)
 		_, metrics := p.Executions.Metrics(t.Context(), id)
@@ -114,10 +118,22 @@ func TestVeryLargeExecutionIsNotShown(t *testing.T) {
 		if e, err := p.Executions.Status(t.Context(), id, "", 0, nil); err != nil || e.Status != schemas.StatusRunning {
 			t.Errorf("%s, %v", e.Status, err)
 		}
+		reviews, err := p.Safety.Reviews(t.Context())
+		if err != nil || len(reviews) != 2 {
+			t.Fatalf("%+v, %v", reviews, err)
+		}
+		for _, r := range reviews {
+			if r.ExecutionID == id && (!strings.HasPrefix(r.Question, "good? (") || r.NodeID != "r" || len(r.Choices) != 2) || r.ExecutionID == small && r.Question != "small?" {
+				t.Errorf("%+v", r)
+			}
+			p.decide(t, r.ReviewID, safety.Decision{Approve: true, Choice: slices.Concat(r.Choices, []string{""})[0]})
+		}
 		p.signal(t, id, "go", nil)
 		time.Sleep(time.Second)
-		if e, err := p.Executions.Status(t.Context(), id, "", 0, nil); err != nil || e.Status != schemas.StatusSucceeded {
-			t.Errorf("%s, %v", e.Status, err)
+		for _, one := range []string{id, small} {
+			if e, err := p.Executions.Status(t.Context(), one, "", 0, nil); err != nil || e.Status != schemas.StatusSucceeded {
+				t.Errorf("%s, %v", e.Status, err)
+			}
 		}
 	})
 }

@@ -55,13 +55,19 @@ func New(c Config) *Safety {
 	return &Safety{store: c.Store, journal: c.Journal, executions: c.Executions}
 }
 
-// Reviews lists the caller's open reviews, those of the oldest execution first, with the calls that approval would run.
+// Reviews lists the caller's open reviews, those of the oldest execution first, with the calls that approval would run. Those of an execution
+// that is too large to be read come without the calls.
 func (s *Safety) Reviews(ctx context.Context) ([]schemas.ReviewRequest, error) {
 	out := []schemas.ReviewRequest{}
 	err := s.store.Each(ctx, store.Query{Kind: journal.KindExecution, Term: journal.TermReview}, func(rec store.Record) error {
 		x, err := s.journal.LoadFor(ctx, rec.Key.ID)
 		if errors.Is(err, &schemas.Error{Code: schemas.CodeNotFound}) || errors.Is(err, journal.ErrUnread) {
 			return nil // of another principal, deleted meanwhile, or not to be read
+		}
+		if errors.Is(err, &schemas.Error{Code: schemas.CodePayloadTooLarge}) {
+			unread, err := s.reviewsUnread(ctx, rec.Key.ID)
+			out = append(out, unread...)
+			return err
 		}
 		if err != nil {
 			return err
@@ -75,6 +81,23 @@ func (s *Safety) Reviews(ctx context.Context) ([]schemas.ReviewRequest, error) {
 	})
 	if err != nil {
 		return nil, err
+	}
+	return out, nil
+}
+
+// reviewsUnread returns the open reviews of an execution that is too large to be read, as its head has them: without the calls.
+func (s *Safety) reviewsUnread(ctx context.Context, id string) (out []schemas.ReviewRequest, err error) {
+	h, err := s.journal.HeadFor(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	for _, w := range h.WaitingFor {
+		if w.Reason == schemas.ReasonReview {
+			out = append(out, schemas.ReviewRequest{
+				ReviewID: w.ReviewID, ExecutionID: id, Name: h.Name, NodeID: w.NodeID, Item: w.Item, Hidden: w.Hidden, Choices: w.Choices, Schema: w.Schema,
+				Question: w.Question + " (the execution is too large to show what would be called)", Since: w.Since, ExpiresAt: w.ExpiresAt, MayRunUntil: w.MayRunUntil,
+			})
+		}
 	}
 	return out, nil
 }
