@@ -68,12 +68,10 @@ func (r *Engine) decideTogether(ctx context.Context, id string, decide Decision)
 	if r.owner(id) != nil { // adopted since the caller looked
 		return errReleased
 	}
-	var all []*request
 	h, version, err := r.journal.ReadHead(ctx, id)
 	if err == nil && r.adoptable(ctx, &h) {
-		all = append(r.guests.take(id), q)
 		var adopted bool
-		if adopted, err = r.decideAsOwner(ctx, &h, all); adopted {
+		if adopted, err = r.decideAsOwner(ctx, &h, q); adopted {
 			select {
 			case <-q.done:
 				return q.err
@@ -86,9 +84,7 @@ func (r *Engine) decideTogether(ctx context.Context, id string, decide Decision)
 	if err == nil {
 		j, err = r.journal.LoadFrom(ctx, h, version)
 	}
-	if all = append(r.guests.take(id), all...); len(all) == 0 || all[len(all)-1] != q {
-		all = append(all, q)
-	}
+	all := append(r.guests.take(id), q)
 	if err == nil {
 		err = r.decideAsGuest(ctx, opened(j), all...)
 	}
@@ -124,16 +120,16 @@ func (r *Engine) decideAlone(ctx context.Context, id string, decide Decision) er
 	return q.err
 }
 
-// adoptable reports whether a decision about the execution is to be made by an owner: it is large, and the mark of an owner tells if reading it
-// killed the process.
+// adoptable reports whether a decision about the execution is to be made by an owner: it is large, and the mark of an owner tells if reading
+// it ended the process.
 func (r *Engine) adoptable(ctx context.Context, h *journal.Head) bool {
 	return r.journal.IsLarge(h, false) && r.running.Load() && h.Status != schemas.StatusPending && !h.Status.Terminal() &&
 		r.journal.Readable(ctx, h) == nil && r.queue.Paused(ctx) == nil
 }
 
-// decideAsOwner adopts an execution to make decisions about it, which are answered. adopted is false if another process owns it, which has read
-// it and lives, or if there is no room for it here.
-func (r *Engine) decideAsOwner(ctx context.Context, h *journal.Head, requests []*request) (adopted bool, err error) {
+// decideAsOwner adopts an execution to make a decision about it, and those that came meanwhile, which are answered. adopted is false if another
+// process owns it, which has read it and lives, or if there is no room for it here.
+func (r *Engine) decideAsOwner(ctx context.Context, h *journal.Head, q *request) (adopted bool, err error) {
 	if !r.slots.TryAcquire(1) {
 		return false, nil
 	}
@@ -149,7 +145,9 @@ func (r *Engine) decideAsOwner(ctx context.Context, h *journal.Head, requests []
 		}
 		return false, records.StoreError(err)
 	}
-	r.adopt(newExecution(r.journal.New(h.ExecutionID, journal.Head{})), done.Lease, sent, requests, store.Batch{}) //nolint:contextcheck // an owner outlives the request
+	x := newExecution(r.journal.New(h.ExecutionID, journal.Head{}))
+	all := append(r.guests.take(h.ExecutionID), q)
+	r.adopt(x, done.Lease, sent, all, store.Batch{}) //nolint:contextcheck // an owner outlives the request
 	return true, nil
 }
 
