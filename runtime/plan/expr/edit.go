@@ -65,21 +65,17 @@ func RenameRoot(expression, from, to string) string {
 
 // RenameRoots is RenameRoot in each ${…} of a text; one that has none is an expression.
 func RenameRoots(text, from, to string) string {
+	segments, fault := Split(text)
+	if fault != nil {
+		return text
+	}
 	var b strings.Builder
 	done := 0
-	for at := 0; ; {
-		i := strings.Index(text[at:], "${")
-		if i < 0 {
-			break
+	for _, s := range segments {
+		if s.Expression {
+			b.WriteString(text[done:s.At] + RenameRoot(s.Text, from, to))
+			done = s.At + len(s.Text)
 		}
-		begin := at + i + len("${")
-		end, ok := expressionEnd(text, begin)
-		if begin > 2 && text[begin-3] == '$' || !ok {
-			at = begin
-			continue
-		}
-		b.WriteString(text[done:begin] + RenameRoot(text[begin:end], from, to))
-		done, at = end, end
 	}
 	if done == 0 {
 		return RenameRoot(text, from, to)
