@@ -1,11 +1,13 @@
 package runtime
 
 import (
+	"context"
 	"encoding/json"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/runplane/runplane/runtime/call"
 	"github.com/runplane/runplane/runtime/capability"
 	"github.com/runplane/runplane/runtime/engine"
 	"github.com/runplane/runplane/runtime/journal"
@@ -40,14 +42,14 @@ func TestDirectCallsEndBeforeTheirClientsGiveUp(t *testing.T) {
 				w.change("read", plan.Tool{Hash: "read", Effect: schemas.EffectRead, InputSchema: worldSchema, Policy: policies.For("r", "read")})
 				p := run(w, s, func(c *Config) { c.Policies = policies })
 				defer p.stop()
-				call := capability.Invocation{Realm: "r", Capability: "read", Inputs: json.RawMessage(tt.inputs), Timeout: tt.timeout, Retry: tt.retry}
+				ask := capability.Invocation{Realm: "r", Capability: "read", Inputs: json.RawMessage(tt.inputs), Timeout: tt.timeout, Retry: tt.retry}
 				if tt.code == schemas.CodeRateLimited {
-					if _, err := p.Capabilities.Invoke(t.Context(), call); err != nil {
+					if _, err := p.Capabilities.Invoke(t.Context(), ask); err != nil {
 						t.Fatal(err)
 					}
 				}
 				began := time.Now()
-				_, err := p.Capabilities.Invoke(t.Context(), call)
+				_, err := p.Capabilities.Invoke(t.Context(), ask)
 				e := schemas.AsError(err)
 				if took := time.Since(began); code(e) != tt.code || took.Round(time.Second) != tt.took || tt.code != "" && !strings.Contains(e.Message, tt.says) {
 					t.Errorf("%v after %s, want %s that says %q after %s", e, took, tt.code, tt.says, tt.took)
@@ -57,6 +59,58 @@ func TestDirectCallsEndBeforeTheirClientsGiveUp(t *testing.T) {
 				}
 				if n := w.calls("read", ""); n != tt.calls {
 					t.Errorf("%d calls, want %d", n, tt.calls)
+				}
+			})
+		})
+	}
+}
+
+// deaf is a world one of whose tools does not answer.
+type deaf struct {
+	*world
+	tool string
+}
+
+func (d deaf) Invoke(ctx context.Context, c *call.Call) (*call.Result, error) {
+	if c.Capability != d.tool {
+		return d.world.Invoke(ctx, c)
+	}
+	<-ctx.Done()
+	return nil, schemas.AsError(context.Cause(ctx)).WithOutcome(schemas.Unknown)
+}
+
+// A call that is not answered falls back within the same time, also after attempts that take all of it.
+func TestDirectCallsLeaveTimeForTheirFallbacks(t *testing.T) {
+	for name, tt := range map[string]struct {
+		fallback schemas.PolicyFallback
+		timeout  time.Duration
+		retry    *schemas.Retry
+		took     time.Duration
+		served   string
+	}{
+		"a value":                 {fallback: schemas.PolicyFallback{Value: schemas.Value(`"instead"`)}, took: 40 * time.Second, served: "value"},
+		"another capability":      {fallback: schemas.PolicyFallback{Capability: "r.idempotent"}, took: 40 * time.Second, served: "r.idempotent"},
+		"after a long timeout":    {fallback: schemas.PolicyFallback{Capability: "r.idempotent"}, timeout: time.Minute, took: time.Minute, served: "r.idempotent"},
+		"after a timeout of 45 s": {fallback: schemas.PolicyFallback{Capability: "r.idempotent"}, timeout: 45 * time.Second, took: 45 * time.Second, served: "r.idempotent"},
+		"after many attempts": {
+			fallback: schemas.PolicyFallback{Capability: "r.idempotent"}, timeout: 15 * time.Second, retry: &schemas.Retry{MaxAttempts: 9},
+			took: 40 * time.Second, served: "r.idempotent",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
+				policies := schemas.Policies{Realms: map[string]schemas.RealmPolicy{"r": {
+					Capabilities: map[string]schemas.Policy{"read": {Fallback: []schemas.PolicyFallback{tt.fallback}}},
+				}}}
+				w.change("read", plan.Tool{Hash: "read", Effect: schemas.EffectRead, InputSchema: worldSchema, Policy: policies.For("r", "read")})
+				p := run(w, s, func(c *Config) { c.Policies, c.Realms = policies, deaf{w, "read"} })
+				defer p.stop()
+				began := time.Now()
+				out, err := p.Capabilities.Invoke(t.Context(), capability.Invocation{
+					Realm: "r", Capability: "read", Inputs: json.RawMessage(`{}`), Timeout: tt.timeout, Retry: tt.retry,
+				})
+				if took := time.Since(began).Round(time.Second); err != nil || !out.Degraded || took != tt.took || !strings.Contains(out.ServedBy, tt.served) {
+					t.Errorf("%+v, %v after %s, want %s", out, err, took, tt.took)
 				}
 			})
 		})

@@ -86,8 +86,7 @@ type Limits struct {
 	MaxClientSessions int `json:"max_client_sessions,omitempty"`
 	MaxClientBytes    int `json:"max_client_bytes,omitempty"`
 
-	StartTimeout schemas.Duration `json:"start_timeout,omitempty"`
-
+	StartTimeout  schemas.Duration `json:"start_timeout,omitempty"`
 	DirectTimeout schemas.Duration `json:"direct_timeout,omitempty"`
 	ProbeEvery    schemas.Duration `json:"probe_every,omitempty"`
 	Lease         schemas.Duration `json:"lease,omitempty"`
@@ -266,8 +265,8 @@ var settings = []setting{
 		at:    func(c *Config) any { return &c.Limits.StartTimeout },
 	}, {
 		key: "limits.direct_timeout", standard: "50s", least: schemas.Duration(time.Second),
-		about: "how long invoke_capability may take in all, with its attempts and the waits between them; a timeout_seconds or a policy's " +
-			"timeout that is longer has its time. MCP clients give up after 60 s",
+		about: "how long invoke_capability may take in all, with its attempts and the waits between them; if its policy has fallbacks, a " +
+			"fifth is kept for them. A timeout_seconds or a policy's timeout that is longer has its time. MCP clients give up after 60 s",
 		at: func(c *Config) any { return &c.Limits.DirectTimeout },
 	}, {
 		key: "limits.probe_every", standard: "30s",

@@ -12,8 +12,9 @@ import (
 type Prepare func(ctx context.Context, failed *Call, capability string) (*Call, error)
 
 // Fallback tries the entries of the policy's fallback list, in order, after a direct call failed for good; the result is
-// flagged degraded. A fallback that a person has to allow counts as failed. If all fail, the error is that of the call itself. A `once` call that may have happened, or one that its
-// caller ended, does not fall back. Calls of executions do not use this wrapper: their fallbacks are events.
+// flagged degraded. A fallback that a person has to allow counts as failed. If all fail, the error is that of the call itself. A `once` call
+// that may have happened, or one that its caller ended, does not fall back. Calls of executions do not use this wrapper: their fallbacks are
+// events.
 func Fallback(prepare Prepare) Wrapper {
 	return func(next Invoker) Invoker {
 		return Func(func(ctx context.Context, c *Call) (*Result, error) {

@@ -167,7 +167,8 @@ func (c *Capabilities) prepare(ctx context.Context, in Invocation) (*call.Call, 
 	case configured != nil:
 		prepared.Timeout, prepared.TimeoutFrom = configured.Std(), tool.Policy.TimeoutFrom
 	default:
-		prepared.Timeout, prepared.TimeoutFrom = c.patience, "direct call ("+call.PatienceSetting+"; timeout_seconds or a policy's timeout sets another)"
+		prepared.Timeout = c.patience - call.Kept(c.patience, prepared.Rules)
+		prepared.TimeoutFrom = "direct call (" + call.PatienceSetting + "; timeout_seconds or a policy's timeout sets another)"
 	}
 	if prepared.Key == "" {
 		prepared.Key = c.newID()
@@ -219,7 +220,8 @@ type checkerKey struct{ hash, filled string }
 // maxCheckers is how many schemas are cached at most; a runtime with more tools in use compiles some of them again.
 const maxCheckers = 2000
 
-// get returns the checker of a tool's input schema, in which an argument that the runtime fills in may be missing. For a schema that is unusable it checks nothing: the tool checks its inputs itself.
+// get returns the checker of a tool's input schema, in which an argument that the runtime fills in may be missing. For a schema that is
+// unusable it checks nothing: the tool checks its inputs itself.
 func (c *checkers) get(hash string, schema json.RawMessage, filled string) (*schemas.Checker, error) {
 	key := checkerKey{hash, filled}
 	c.mu.Lock()

@@ -15,9 +15,10 @@ import (
 // chain builds the call chain: all of it, in order, outermost first. An attempt of a node passes the first chain; its
 // retries are durable events of the machine. A direct call passes both.
 //
-// The order matters: what a person has not allowed gets no answer, not even a cached one; a cached answer costs nothing; an open breaker and a quota that is known to be used up take no place in a bulkhead
-// and no token, nor do large inputs for which there is no memory now; a full bulkhead takes no token; an empty bucket takes nothing of a quota; and the timeout starts when the call is
-// sent, the start of its realm included. A wrapper that refuses a call returns an error that is [schemas.Error.Refused].
+// The order matters: what a person has not allowed gets no answer, not even a cached one; a cached answer costs nothing; an open breaker and a
+// quota that is known to be used up take no place in a bulkhead and no token, nor do large inputs for which there is no memory now; a full
+// bulkhead takes no token; an empty bucket takes nothing of a quota; and the timeout starts when the call is sent, the start of its realm
+// included. A wrapper that refuses a call returns an error that is [schemas.Error.Refused].
 func (c *Capabilities) chain() {
 	log := c.log.Named("call")
 	c.attempt = call.Chain(c.Realms,
@@ -38,6 +39,7 @@ func (c *Capabilities) chain() {
 	c.direct = call.Chain(c.attempt,
 		call.Patience(c.patience),
 		call.Fallback(c.fallbackCall),
+		call.KeepTime(c.patience),
 		call.Retry(c.retryPolicy),
 	)
 }
@@ -48,8 +50,8 @@ func (c *Capabilities) Attempt(ctx context.Context, attempt *call.Call) (*call.R
 }
 
 // retryPolicy returns the retry policy of a direct call. A call that an open breaker or a limit of the runtime refuses is made again only if
-// its policy names that code: its caller, who waits, learns when it may be made. Without a policy of its own a call that timed out is not made
-// again either: it would have its caller wait for as long again.
+// its policy names that code: the error says when it may be made. Without a policy of its own a call that timed out is not made again either:
+// its caller would wait for as long again.
 func (c *Capabilities) retryPolicy(direct *call.Call) call.Policy {
 	policy := *direct.Retry.Or(new(plan.DefaultRetry()))
 	explicit := direct.Retry != nil
@@ -76,6 +78,6 @@ func (c *Capabilities) retryPolicy(direct *call.Call) call.Policy {
 // defaultTimeout is the timeout of an attempt of a node if neither plan nor policy sets one.
 const defaultTimeout = 60 * time.Second
 
-// DefaultPatience is how long a direct call may take in all, and one attempt of it if neither the call nor a policy sets a timeout: the common
+// DefaultPatience is how long a direct call may take in all, and one attempt of it if neither the call nor a policy sets a timeout. The common
 // clients give up after 60 s.
 const DefaultPatience = 50 * time.Second
