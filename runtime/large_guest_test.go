@@ -20,7 +20,7 @@ import (
 	"github.com/runplane/runplane/store/storetest"
 )
 
-// A request about a large execution that nobody owns kills the process: the next one holds the execution instead of reading it again, whoever asks.
+// A request about a large execution without an owner ends the process: the next process holds the execution, and no request reads it again.
 func TestRequestThatReadsALargeExecutionKillsOnce(t *testing.T) {
 	for name, ask := range map[string]func(*testing.T, *process, string){
 		"signal": func(t *testing.T, p *process, id string) { _, _ = p.Executions.Signal(t.Context(), id, "go", nil) },
@@ -60,7 +60,7 @@ func TestRequestThatReadsALargeExecutionKillsOnce(t *testing.T) {
 	}
 }
 
-// A large execution that nobody owns is adopted for what is asked of it; what cannot be done changes nothing.
+// A large execution without an owner is adopted for what is asked of it; what cannot be done changes nothing.
 func TestLargeExecutionIsAdoptedToDecide(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s, isSmall)

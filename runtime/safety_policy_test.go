@@ -102,7 +102,7 @@ func TestPolicyRefusesCallsThatNoPersonIsAskedAbout(t *testing.T) {
 			"on_unknown":{"verify":{"capability":"r.read","inputs":{"id":"look"},"happened":"${false}"}}}]}`)
 		want(t, verify, schemas.StatusSuspended, "", "v=held")
 		if n := w.calls("idempotent", ""); n != 0 || w.calls("once", "v") != 1 || w.calls("read", "look") != 0 {
-			t.Errorf("%d calls that nobody allowed: %v", n, w.ledger)
+			t.Errorf("%d calls that no person allowed: %v", n, w.ledger)
 		}
 	})
 }
@@ -138,7 +138,7 @@ func TestPolicyOfReviewHoldsTheNextAttempt(t *testing.T) {
 		p.Capabilities.SetPolicies(reviewed)
 		want(t, p.rest(t, id), schemas.StatusRunning, "", "n=held")
 		if w.calls("", "") != 1 {
-			t.Errorf("an attempt that nobody allowed: %v", w.ledger)
+			t.Errorf("an attempt that no person allowed: %v", w.ledger)
 		}
 		p.decide(t, p.review(t, id, "n"), safety.Decision{Approve: true, By: "ada"})
 		want(t, p.rest(t, id), schemas.StatusSucceeded, "", "n=succeeded")

@@ -10,7 +10,7 @@ import (
 	"github.com/runplane/runplane/store"
 )
 
-// Who waits for an execution that waits for somebody is answered at once, and the next time when there is something new.
+// A caller that waits for an execution which needs a decision is answered at once, and the next time when there is something new.
 func TestStatusWaitsForNews(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
 		p := run(w, s)
@@ -23,6 +23,9 @@ func TestStatusWaitsForNews(t *testing.T) {
 			e, err := as.Executions.Status(t.Context(), id, "", wait, nil)
 			if took := time.Since(began); err != nil || took != want || len(e.WaitingFor) != waiting {
 				t.Errorf("it took %s, want %s; it waits for %d, want %d; %v", took, want, len(e.WaitingFor), waiting, err)
+			}
+			if e.WaitedSeconds != want.Seconds() {
+				t.Errorf("it says that it waited %v s, want %s", e.WaitedSeconds, want)
 			}
 			return e
 		}

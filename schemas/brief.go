@@ -136,7 +136,7 @@ func (e Execution) Brief(most int) Execution {
 	return short
 }
 
-// rankOf says which nodes are shown first where there is no room for all: those that somebody has to look at.
+// rankOf says which nodes are shown first where there is no room for all: those that need a person.
 func rankOf(s NodeStatus) int {
 	switch s {
 	case NodeFailed:

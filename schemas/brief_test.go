@@ -129,7 +129,7 @@ func TestRefsNameWhatTheyAreMadeOf(t *testing.T) {
 	}
 }
 
-// Where there is no room for all nodes, those that somebody has to look at are shown, in their order, and of many that wait more than a few.
+// Where there is no room for all nodes, those that need a person are shown, in their order, and more than a few of many that wait.
 func TestBriefShowsWhatMatters(t *testing.T) {
 	e := Execution{ExecutionID: "01", Status: StatusRunning}
 	for i := range 302 {

@@ -5,8 +5,8 @@ import (
 	"slices"
 )
 
-// Optional returns the schema of an object in which a member that it requires may be missing, since somebody else fills it in. A schema that
-// does not require it stays as it is.
+// Optional returns the schema of an object in which a member that it requires may be missing, since the runtime fills it in. A schema that does
+// not require it is returned as it is.
 func Optional(schema json.RawMessage, member string) json.RawMessage {
 	if member == "" {
 		return schema

@@ -36,7 +36,7 @@ func (Plan) ListedSchema() *jsonschema.Schema { return &jsonschema.Schema{Type: 
 // Submission holds the options of every tool that starts an execution.
 type Submission struct {
 	SessionID      string `json:"session_id,omitempty" jsonschema:"description=the plan reads it as ${session.…}"`
-	WaitSeconds    *int   `json:"wait_seconds,omitempty" jsonschema:"minimum=0,maximum=3600,description=default 20; 0: none; it may answer sooner"`
+	WaitSeconds    *int   `json:"wait_seconds,omitempty" jsonschema:"minimum=0,maximum=3600,description=default 20; most 25 unless configured"`
 	Priority       int    `json:"priority,omitempty" jsonschema:"minimum=1,maximum=5,description=1 is first and 5 last (default 3)"`
 	IdempotencyKey string `json:"idempotency_key,omitempty" jsonschema:"maxLength=255,description=same plan and key: same execution"`
 	OnReview       string `json:"on_review,omitempty" jsonschema:"enum=return,description=a review is returned in waiting_for"`

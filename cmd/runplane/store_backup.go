@@ -128,7 +128,7 @@ func (c *cli) notCopied(err error) error {
 	return c.unreadable(err)
 }
 
-// suspendOpen suspends each open execution of a store that nobody has called.
+// suspendOpen suspends each open execution of a restored store.
 func (c *cli) suspendOpen(cmd *cobra.Command, dir string, r *restored) error {
 	return c.eachExecution(cmd, dir, func(p *plane, rec *store.Record) error {
 		var h journal.Head

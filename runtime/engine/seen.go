@@ -10,8 +10,9 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// seen is what callers were shown last of executions that wait for somebody: who waits for such an execution again waits until there is
-// something else to see. It is kept in memory only; a caller that it does not know is answered at once. The zero value is ready for use.
+// seen is what callers were shown last of executions that need a decision or a signal: a caller that waits for such an execution again is
+// answered when there is something else to see. It is kept in memory only: after a restart each caller is answered at once, once. The zero
+// value is ready for use.
 type seen struct {
 	mu       sync.Mutex
 	now, old map[seenKey]uint64 // situations; old is dropped when now is full
@@ -24,7 +25,7 @@ const maxSeen = 4096
 // seed makes the sums of situations.
 var seed = maphash.MakeSeed()
 
-// situation is a sum of what an execution waits for; 0: nobody need do anything about it now, or it has ended.
+// situation is a sum of what an execution waits for; 0: it goes on by itself, or has ended.
 func situation(e *schemas.Execution) uint64 {
 	if e.Status.Terminal() || !journal.AtRest(e) {
 		return 0

@@ -12,10 +12,10 @@ import (
 	"github.com/runplane/runplane/schemas"
 )
 
-// Status returns an execution, after waiting for up to wait, and MaxWait, until it comes to rest: finished, suspended, or held for a decision. If the caller
-// was shown already what it waits for, it waits for something else. progress, if not nil, is called with every change meanwhile. The end of
-// ctx ends the wait, never the execution. While the store does not answer, an execution that runs in this process is returned as it was last
-// committed, without its nodes; its hint says so.
+// Status returns an execution, after waiting for up to wait, and MaxWait, until it comes to rest: finished, suspended, or held for a decision.
+// If the caller was shown already what it waits for, it waits for something else. progress, if not nil, is called with every change meanwhile.
+// The end of ctx ends the wait, never the execution. While the store does not answer, an execution that runs in this process is returned as it
+// was last committed, without its nodes; its hint says so.
 func (r *Engine) Status(
 	ctx context.Context, id string, view schemas.View, wait time.Duration, progress func(schemas.Execution),
 ) (schemas.Execution, error) {
@@ -74,8 +74,8 @@ func (r *Engine) CheckWait(wait time.Duration) error {
 		return nil
 	}
 	most := int(r.limits.MaxWait.Seconds())
-	return schemas.Errorf(schemas.CodeInvalidArgument, "wait_seconds is %d, and at most %d here (limits.max_wait_seconds), so that clients do not give up before",
-		int(wait.Seconds()), most).WithField("/wait_seconds").WithOutcome(schemas.NotRun).
+	return schemas.Errorf(schemas.CodeInvalidArgument, "wait_seconds is %d, and at most %d here (limits.max_wait_seconds), so that clients do not "+
+		"give up before", int(wait.Seconds()), most).WithField("/wait_seconds").WithOutcome(schemas.NotRun).
 		WithHint("nothing was started: write wait_seconds %d or less; get_execution_status with wait_seconds waits on", most)
 }
 

@@ -31,7 +31,7 @@ type Limits struct {
 	MaxOpen   int   // executions below a root that are open at once
 	MaxCached int64 // bytes that all executions in memory keep for their expressions; 0: DefaultCached
 	Large     int   // bytes, see IsLarge; 0: DefaultLarge
-	Shown     int   // bytes, of an execution that is read for a caller; 0: DefaultShown, or less where the memory of the process is limited
+	Shown     int   // bytes, of an execution that is read for a caller; 0: see defaultShown
 }
 
 // Journal reads executions from the store.

@@ -15,13 +15,11 @@ import (
 // take about ten times as much there.
 const DefaultLarge = 4 << 20
 
-// DefaultShown is the most bytes of snapshot and log that are read to show an execution or to take something out of it. Where the memory of the
-// process is limited, it is a quarter of that for what they take there.
-const DefaultShown = 64 << 20
-
+// defaultShown is the most bytes of snapshot and log that are read to show an execution or to take something out of it. Where the memory of the
+// process is limited, what they take there is at most a quarter of it.
 func defaultShown() int {
-	const perByte, share = 10, 4
-	return int(min(DefaultShown, debug.SetMemoryLimit(-1)/(perByte*share)))
+	const most, perByte, share = 64 << 20, 10, 4
+	return int(min(most, debug.SetMemoryLimit(-1)/(perByte*share)))
 }
 
 // showable returns an error if the execution is too large to be read for a caller.

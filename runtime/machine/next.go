@@ -289,7 +289,7 @@ func (s *State) nextIdle() []Action {
 	return []Action{{Kind: Finish}}
 }
 
-// OnlyHeld reports whether nothing of the execution can go on before somebody decides about a held unit.
+// OnlyHeld reports whether nothing of the execution can go on before a held unit is decided.
 func (s *State) OnlyHeld() bool {
 	c := &s.counts
 	return c.Held > 0 && c.InFlight+c.WithoutCall+c.BackingOff+c.Ready == 0 && !units.AnyReviewed(s.Units)

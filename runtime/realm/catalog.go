@@ -80,7 +80,7 @@ func (c *Catalog) Tool(realm, name string) (plan.Tool, bool) {
 // listingWait is how long a realm may take until its tools are listed.
 func (r *realm) listingWait() time.Duration { return r.startTimeout() + r.limits.ListTimeout }
 
-// catalogWait is how long a snapshot waits for the realm. Where it is bounded, whoever checks a plan again waits less for a realm whose
+// catalogWait is how long a snapshot waits for the realm. Where it is bounded, a caller that checks a plan again waits less for a realm whose
 // start has failed.
 func (r *realm) catalogWait() time.Duration {
 	if r.limits.FirstWait <= 0 {

@@ -20,8 +20,8 @@ import (
 )
 
 // A backup is the file of a store as one commit left it. While a process serves the store only that process can make one: pages that are
-// freed are written again by the next commits, however short a copy takes. It is asked by a file in the store's folder, where only those can
-// write who can write to the store, and answers by another one. If nobody serves the store, its file is copied under the lock.
+// freed are written again by the next commits, however short a copy takes. A file in the store's folder, whose access is that of the store,
+// asks for it, and another one is the answer. If no process serves the store, its file is copied under the lock.
 const (
 	askName = "runplane.backup" // the request; its content names the answer: runplane.backup-NAME.db, or .error with what went wrong
 	askMode = 0o644             // the process may be another user's
@@ -34,8 +34,8 @@ var answerName = regexp.MustCompile(`^[A-Z2-7]{26}$`)
 
 func answerFile(dir, name, form string) string { return filepath.Join(dir, askName+"-"+name+form) }
 
-// Backup copies the store in a folder to a new file, also while a process serves it, and reads all of the copy. The report is of the copy. No
-// file is kept if it is damaged, which is a *Fault.
+// Backup copies the store in a folder to a new file, also while a process serves it, and reads all of the copy. The report is of the copy. A
+// damaged copy is not kept, and its error is a *Fault.
 func Backup(ctx context.Context, dir, to string) (Report, error) {
 	path := filepath.Join(dir, fileName)
 	info, err := os.Lstat(path)
@@ -133,7 +133,7 @@ func copyFile(to *os.File, path string) error {
 func askForBackup(ctx context.Context, dir, path string) (string, error) {
 	ask, name := filepath.Join(dir, askName), rand.Text()
 	if info, err := os.Lstat(ask); err == nil && time.Since(info.ModTime()) > taken {
-		_ = os.Remove(ask) // whoever asked has given up
+		_ = os.Remove(ask) // its caller has given up
 	}
 	f, err := os.OpenFile(ask, os.O_WRONLY|os.O_CREATE|os.O_EXCL, askMode)
 	if errors.Is(err, fs.ErrExist) {

@@ -67,7 +67,7 @@ func TestBackupBesideWriters(t *testing.T) {
 	}
 }
 
-// A store that nobody serves is copied under its lock; nothing is overwritten, and what is damaged is neither kept nor taken.
+// A store that no process serves is copied under its lock; nothing is overwritten, and what is damaged is neither kept nor taken.
 func TestBackupAndRestoreRefuse(t *testing.T) {
 	dir, out := t.TempDir(), t.TempDir()
 	s := must(bolt.Open(bolt.Options{Dir: dir}))
@@ -86,7 +86,7 @@ func TestBackupAndRestoreRefuse(t *testing.T) {
 	}
 	whole := must(os.ReadFile(backup))
 	if want := must(os.ReadFile(filepath.Join(dir, "runplane.db"))); !bytes.Equal(whole, want) {
-		t.Error("the copy differs from the file that nobody serves")
+		t.Error("the copy differs from the file, which no process serves")
 	}
 	for name, data := range map[string][]byte{
 		"a value":        bytes.ReplaceAll(whole, []byte("left-right"), []byte("left-riGht")),
@@ -114,7 +114,7 @@ func TestBackupAndRestoreRefuse(t *testing.T) {
 	}
 }
 
-// A request that nobody takes ends with an error that says why; one that is not ours is removed and does nothing.
+// A request that is not one is removed and does nothing; beside another request a backup is refused.
 func TestRequestsForBackups(t *testing.T) {
 	dir := t.TempDir()
 	s := must(bolt.Open(bolt.Options{Dir: dir}))

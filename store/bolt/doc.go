@@ -41,8 +41,7 @@
 //
 // # Backups
 //
-// A backup is a read transaction that is written to a new file in the store's folder by the process that serves it, which is asked by a file
-// there (backup.go).
+// The process that serves a store writes a read transaction to a new file in the store's folder when a file there asks for it (backup.go).
 //
 // # Wakes and leases
 //

@@ -76,7 +76,7 @@ func (ls *leases) remove(l *lease) bool {
 // expire removes a lease that has expired.
 func (ls *leases) expire(l *lease) {
 	ls.remove(l)
-	if !l.gone { // else nobody leases it again
+	if !l.gone { // else it is not leased again
 		ls.left[keyDigest(l.Key)] = leftLease{owner: ownerDigest(l.Owner), token: l.Token}
 	}
 }

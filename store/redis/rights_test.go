@@ -111,7 +111,7 @@ func TestUsersWithFewRights(t *testing.T) {
 	}
 }
 
-// What is refused in a script later, when the ACL has changed, is told as such a refusal.
+// What is refused in a script later, when the ACL has changed, has an error that says so.
 func TestRightsThatAreTakenAway(t *testing.T) {
 	server := redistest.Standalone(t)
 	s, err := Open(t.Context(), Options{URL: "redis://" + server.Addr + "/1"})
