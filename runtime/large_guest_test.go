@@ -8,7 +8,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/runplane/runplane/runtime/engine"
@@ -17,7 +16,6 @@ import (
 	"github.com/runplane/runplane/runtime/safety"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
-	"github.com/runplane/runplane/store/storetest"
 )
 
 // A request about a large execution without an owner ends the process: the next process holds the execution, and no request reads it again.
@@ -35,16 +33,7 @@ func TestRequestThatReadsALargeExecutionKillsOnce(t *testing.T) {
 				time.Sleep(time.Second)
 				p.stop()
 
-				dying := storetest.Crash(s, 0, storetest.CrashBefore)
-				bad := &unreadable{Store: dying, die: dying.Die}
-				p = run(w, bad, isSmall)
-				ask(t, p, id)
-				synctest.Wait()
-				if !dying.Crashed() || bad.reads.Load() != 1 {
-					t.Fatalf("it was read %d times", bad.reads.Load())
-				}
-				p.stop()
-
+				dieByReading(t, w, s, func(p *process) { ask(t, p, id) })
 				next := &unreadable{Store: s, die: func() { t.Error("it was read again") }}
 				p = run(w, next, isSmall)
 				defer p.stop()

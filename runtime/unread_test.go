@@ -73,6 +73,20 @@ var largeExecutions = map[string]struct {
 	"whose first process lives": {source: largePlan(false, `{"id":"w","wait":"1m"},{"id":"p","set":1,"depends_on":["w"]}`)},
 }
 
+// dieByReading runs a process that dies when it reads a large execution, which it does once while it is used.
+func dieByReading(t *testing.T, w *world, s store.Store, use func(p *process)) {
+	t.Helper()
+	dying := storetest.Crash(s, 0, storetest.CrashBefore)
+	bad := &unreadable{Store: dying, die: dying.Die}
+	p := run(w, bad, isSmall)
+	use(p)
+	synctest.Wait()
+	if !dying.Crashed() || bad.reads.Load() != 1 {
+		t.Fatalf("it was read %d times", bad.reads.Load())
+	}
+	p.stop()
+}
+
 func isSmall(c *Config) { c.Limits.Large = 8 << 10 }
 
 // An execution whose reading kills a process is held by the next one without being read. It can be cancelled there, with its children, and
@@ -98,16 +112,7 @@ func TestExecutionWhoseReadingKillsIsNotReadAgain(t *testing.T) {
 					}
 					p.stop()
 
-					dying := storetest.Crash(s, 0, storetest.CrashBefore)
-					bad := &unreadable{Store: dying, die: dying.Die}
-					p = run(w, bad, isSmall)
-					time.Sleep(2 * time.Minute)
-					synctest.Wait()
-					if !dying.Crashed() || bad.reads.Load() != 1 {
-						t.Fatalf("it was read %d times", bad.reads.Load())
-					}
-					p.stop()
-
+					dieByReading(t, w, s, func(*process) { time.Sleep(2 * time.Minute) })
 					next := &unreadable{Store: s, die: func() { t.Error("it was read again") }}
 					p = run(w, next, isSmall)
 					defer p.stop()
