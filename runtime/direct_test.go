@@ -10,7 +10,6 @@ import (
 	"github.com/runplane/runplane/runtime/call"
 	"github.com/runplane/runplane/runtime/capability"
 	"github.com/runplane/runplane/runtime/engine"
-	"github.com/runplane/runplane/runtime/journal"
 	"github.com/runplane/runplane/runtime/plan"
 	"github.com/runplane/runplane/schemas"
 	"github.com/runplane/runplane/store"
@@ -137,37 +136,6 @@ func TestArgumentOfTheKeyMayBeMissing(t *testing.T) {
 		want(t, e, schemas.StatusSucceeded, "", "n=succeeded")
 		if _, err := p.Executions.Execute(t.Context(), engine.Submit{Plan: []byte(`{"plan":"v1","nodes":[{"id":"n","capability":"r.once"}]}`)}); err == nil {
 			t.Error("a plan without the other argument is accepted")
-		}
-	})
-}
-
-// A list that has no room for what its items have answered says that they have run, and keeps it.
-func TestListThatIsTooLargeSaysThatItsItemsRan(t *testing.T) {
-	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
-		p := run(w, s, func(c *Config) { c.Limits.MaxList = 10_000 })
-		defer p.stop()
-		e := p.execute(t, `{"plan":"v1","nodes":[{"id":"n","capability":"r.read","for_each":"${lists.range(20)}","inputs":{"give":"`+strings.Repeat("x", 1000)+`"}}]}`)
-		if e.Error == nil || e.Error.Code != schemas.CodePayloadTooLarge || e.Error.Outcome != schemas.RanFailed || !strings.Contains(e.Error.Hint, "limits.max_list_bytes") {
-			t.Errorf("%+v", e.Error)
-		}
-		out, err := p.Executions.NodeOutput(t.Context(), e.ExecutionID, journal.OutputQuery{Node: "n", Item: new(7)})
-		if err != nil || !strings.Contains(string(out.Output), "xxx") {
-			t.Errorf("%+v, %v", out, err)
-		}
-	})
-}
-
-// A workflow that runs as a node is counted among its executions, with its version.
-func TestWorkflowThatIsANodeIsCounted(t *testing.T) {
-	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
-		p := run(w, s)
-		defer p.stop()
-		p.createWorkflow(t, "greet", greet("hello"), "")
-		e := p.execute(t, `{"plan":"v1","nodes":[{"id":"g","workflow":"greet","for_each":[1,2]},{"id":"own","workflow":{"definition":{"plan":"v1","nodes":[{"id":"s","set":1}]}}}]}`)
-		want(t, e, schemas.StatusSucceeded, "", "g=succeeded own=succeeded")
-		st, err := p.Workflows.Status(t.Context(), "greet")
-		if err != nil || st.Executions[schemas.StatusSucceeded] != 2 || len(st.Latest) != 2 || st.Latest[0].Workflow != "greet@1" || st.Latest[0].ParentID != e.ExecutionID {
-			t.Errorf("%+v, %v", st, err)
 		}
 	})
 }

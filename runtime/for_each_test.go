@@ -158,3 +158,19 @@ func TestStoreThatDoesNotAnswerFailsNoItem(t *testing.T) {
 		})
 	}
 }
+
+// A list that has no room for what its items have answered says that they have run, and keeps it.
+func TestListThatIsTooLargeSaysThatItsItemsRan(t *testing.T) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
+		p := run(w, s, func(c *Config) { c.Limits.MaxList = 10_000 })
+		defer p.stop()
+		e := p.execute(t, `{"plan":"v1","nodes":[{"id":"n","capability":"r.read","for_each":"${lists.range(20)}","inputs":{"give":"`+strings.Repeat("x", 1000)+`"}}]}`)
+		if e.Error == nil || e.Error.Code != schemas.CodePayloadTooLarge || e.Error.Outcome != schemas.RanFailed || !strings.Contains(e.Error.Hint, "limits.max_list_bytes") {
+			t.Errorf("%+v", e.Error)
+		}
+		out, err := p.Executions.NodeOutput(t.Context(), e.ExecutionID, journal.OutputQuery{Node: "n", Item: new(7)})
+		if err != nil || !strings.Contains(string(out.Output), "xxx") {
+			t.Errorf("%+v, %v", out, err)
+		}
+	})
+}

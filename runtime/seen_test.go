@@ -1,7 +1,6 @@
 package runtime
 
 import (
-	"strings"
 	"testing"
 	"time"
 
@@ -49,28 +48,5 @@ func TestStatusWaitsForNews(t *testing.T) {
 				t.Errorf("it is %s", e.Status)
 			}
 		}
-	})
-}
-
-// A resume without a patch that would suspend the execution again at once is refused, and says what is needed; one that has more to do is not.
-func TestResumeThatCannotHelpIsRefused(t *testing.T) {
-	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
-		p := run(w, s)
-		defer p.stop()
-		id := p.submit(t, `{"plan":"v1","nodes":[{"id":"f","capability":"r.read","inputs":{"fail":9},"retry":{"max_attempts":1},"on_error":"suspend"},{"id":"after","set":1,"depends_on":["f"]}]}`)
-		time.Sleep(time.Minute)
-		_, err := p.Executions.Resume(t.Context(), id, nil)
-		if e := schemas.AsError(err); code(e) != schemas.CodeConflict || !strings.Contains(e.Message, `node "f" (error)`) || !strings.Contains(e.Hint, "patch") {
-			t.Errorf("%v, %+v", err, e)
-		}
-		if e, err := p.Executions.Status(t.Context(), id, "", 0, nil); err != nil || e.Status != schemas.StatusSuspended {
-			t.Errorf("%s, %v", e.Status, err)
-		}
-		p.resumeWith(t, id, "f", schemas.NodePatch{Skip: true})
-
-		busy := p.submit(t, `{"plan":"v1","nodes":[{"id":"f","capability":"r.read","inputs":{"fail":9},"retry":{"max_attempts":1},"on_error":"suspend"},{"id":"w","wait":"1h"},{"id":"b","set":1,"depends_on":["w"]}]}`)
-		time.Sleep(time.Minute)
-		p.suspend(t, busy, "")
-		p.resume(t, busy)
 	})
 }

@@ -203,3 +203,18 @@ func TestUnknownWorkflowNamesItsLine(t *testing.T) {
 		}
 	})
 }
+
+// A workflow that runs as a node is counted among its executions, with its version.
+func TestWorkflowThatIsANodeIsCounted(t *testing.T) {
+	inVirtualTime(t, func(t *testing.T, w *world, s store.Store) {
+		p := run(w, s)
+		defer p.stop()
+		p.createWorkflow(t, "greet", greet("hello"), "")
+		e := p.execute(t, `{"plan":"v1","nodes":[{"id":"g","workflow":"greet","for_each":[1,2]},{"id":"own","workflow":{"definition":{"plan":"v1","nodes":[{"id":"s","set":1}]}}}]}`)
+		want(t, e, schemas.StatusSucceeded, "", "g=succeeded own=succeeded")
+		st, err := p.Workflows.Status(t.Context(), "greet")
+		if err != nil || st.Executions[schemas.StatusSucceeded] != 2 || len(st.Latest) != 2 || st.Latest[0].Workflow != "greet@1" || st.Latest[0].ParentID != e.ExecutionID {
+			t.Errorf("%+v, %v", st, err)
+		}
+	})
+}
